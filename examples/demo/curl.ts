@@ -1,0 +1,29 @@
+import type { DocumentedRequest, Scenario } from './requests.js'
+
+/** The scenarios as lines for a shell, in which Locations are kept in variables. */
+export function toShell(scenarios: readonly Scenario[], origin: string): string {
+  const parts = scenarios.map(({ title, requests }, index) =>
+    [`# ${index + 1}. ${title}`, ...requests.map((request) => toCurl(request, origin))].join('\n'),
+  )
+  return parts.join('\n\n')
+}
+
+function toCurl(request: DocumentedRequest, origin: string): string {
+  const { method, path, body, expect, save, againWhile } = request
+  const json = body === undefined ? {} : { 'Content-Type': 'application/json' }
+  const headers = Object.entries({ ...json, ...request.headers }).map(([name, value]) => `-H '${name}: ${value}'`)
+  const url = `${origin}${path.replace(/\{(\w+)\}/g, '$$$1')}`
+  const parts = [
+    `curl -si${expect.text ? 'N' : ''}`,
+    ...(method === 'DELETE' ? ['-X DELETE'] : []),
+    path.includes('{') ? `"${url}"` : url,
+    ...headers,
+    ...(body === undefined ? [] : [`-d '${JSON.stringify(body)}'`]),
+  ]
+  const curl = parts.join(' ')
+  if (save !== undefined)
+    return `${save}=$(${curl} | tee /dev/stderr | tr -d '\\r' | awk 'tolower($1) == "location:" { print $2 }')`
+  if (againWhile !== undefined)
+    return `until ${curl} | tee /dev/stderr | grep -q '^HTTP/1.1 ${expect.status}'; do sleep 1; done`
+  return curl
+}

@@ -1,0 +1,30 @@
+import { created, createGateway, type HookRequest, problem, type Transport } from 'respond-async'
+import { events } from './events.js'
+
+/** Makes the gateway and its one command; everything that HTTP says about users is decided here. */
+export function createUserGateway(transport: Transport, waitMs: number) {
+  const gateway = createGateway({ transport, events, waitMs, principal })
+  const createUser = gateway.command({
+    publish: 'CreateUser::Requested',
+    cancel: 'CreateUser::CancelRequested',
+    methods: ['POST'],
+    outcomes: {
+      'CreateUser::UserCreated': created(({ data }) => `/users/${data.id}`),
+      'CreateUser::UserNotCreated': problem(({ data }) =>
+        data.reason === 'duplicate'
+          ? { status: 409, detail: `The username ${data.username} is taken.` }
+          : { status: 503, detail: 'The user service has an outage.' },
+      ),
+    },
+  })
+  return { gateway, createUser }
+}
+
+/** `Authorization: Bearer NAME` names the caller. A real service verifies a token here. */
+function principal({ headers }: HookRequest): string | undefined {
+  const { authorization } = headers
+  if (authorization === undefined) return undefined
+  const name = /^Bearer +(\S+)$/i.exec(String(authorization))?.[1]
+  if (name === undefined) throw Object.assign(new Error('Only Bearer NAME is understood.'), { status: 401 })
+  return name
+}

@@ -1,0 +1,50 @@
+import { toShell } from './curl.js'
+import { startDemo } from './demo.js'
+import { documentedScenarios } from './requests.js'
+import { runOnce } from './run-once.js'
+import { readSettings, type Settings } from './settings.js'
+
+/** Starts the demo and prints what to try; SIGTERM and SIGINT drain it. */
+async function serve(settings: Settings): Promise<void> {
+  const demo = await startDemo(settings)
+  const stop = (signal: NodeJS.Signals) => {
+    console.log(`\n${signal}: draining`)
+    // Nothing keeps the process alive behind this; a second signal ends it at once.
+    demo.close().then(
+      () => console.log('drained'),
+      (error) => fail(error),
+    )
+  }
+  process.once('SIGTERM', stop).once('SIGINT', stop)
+  const origin = `http://localhost:${demo.port}`
+  console.log(toShell(documentedScenarios(settings.waitMs), origin))
+  console.log(`\n# ${describe(settings)}: ${origin}, durability: ${demo.durability.class}. Ctrl-C drains and ends it.`)
+}
+
+/** Runs the documented requests against a demo of its own. */
+async function checkOnce(settings: Settings): Promise<void> {
+  const demo = await startDemo({ ...settings, port: 0 })
+  console.log(`# ${describe(settings)}, durability: ${demo.durability.class}`)
+  const differences = await runOnce(documentedScenarios(settings.waitMs), `http://localhost:${demo.port}`)
+  await demo.close()
+  console.log(differences === 0 ? '\nAll answers are as documented.' : `\n${differences} differences.`)
+  process.exitCode = differences === 0 ? 0 : 1
+}
+
+function describe({ framework, waitMs }: Settings): string {
+  return `respond-async on ${framework}, waits ${waitMs} ms for results`
+}
+
+function fail(error: unknown): void {
+  const { code, message } = error as NodeJS.ErrnoException
+  const isTaken = code === 'EADDRINUSE'
+  console.error(isTaken ? `The port is in use (${message}). Choose another one: PORT=3001 npm run demo` : message)
+  process.exitCode = 1
+}
+
+try {
+  const settings = readSettings(process.env, process.argv.slice(2))
+  await (settings.once ? checkOnce(settings) : serve(settings))
+} catch (error) {
+  fail(error)
+}

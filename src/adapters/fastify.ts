@@ -1,0 +1,84 @@
+import { Readable } from 'node:stream'
+import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
+import { answerParserError, handleCommand } from '../http/handler.js'
+import { handleOperations, mountOperations } from '../http/operations.js'
+import { httpSettingsOf } from '../http/settings.js'
+import type { HttpReply, HttpRequest } from '../http/types.js'
+import type { Command, GatewayContext } from '../index.js'
+import { headersOf, mergeHeader, toHttpRequest } from './node.js'
+
+type RouteHandler = (request: FastifyRequest, reply: FastifyReply) => Promise<void>
+
+function translate(request: FastifyRequest, reply: FastifyReply): HttpRequest {
+  const { originalUrl: url, params, body } = request
+  return toHttpRequest(request.raw, reply.raw, { url, params, body, raw: request })
+}
+
+/** Resolves when the answer is written, as Fastify answers by itself when a handler has come to its end before. */
+async function send(reply: FastifyReply, { body, stream, ...head }: HttpReply): Promise<void> {
+  if (reply.sent || reply.raw.destroyed) return
+  reply.code(head.status)
+  for (const [name, value] of headersOf(head, reply.request.raw)) {
+    reply.header(name, mergeHeader(name, value, reply.getHeader(name)))
+  }
+  // Bytes go out as they are; to a text Fastify would add a charset, or apply the serializer of the scope.
+  await reply.send(stream ? Readable.from(stream) : typeof body === 'string' ? Buffer.from(body) : body)
+}
+
+/**
+ * Answers a whole route with a command. A `handlerTimeout` of the route must be longer than the command's wait.
+ * @example app.post('/users', handle(createUser))
+ */
+export function handle(command: Command): RouteHandler {
+  return async function respondAsync(request, reply) {
+    await send(reply, await handleCommand(command, translate(request, reply)))
+  }
+}
+
+/**
+ * Answers from inside a handler of the application, with data that it has made. The handler must await it.
+ * @example app.post('/users', (request, reply) => respond(createUser, request, reply, { name: 'Ann' }))
+ */
+export async function respond<Data>(
+  command: Command<Data>,
+  ...[request, reply, data]: [request: FastifyRequest, reply: FastifyReply, data: Data]
+): Promise<void> {
+  await send(reply, await handleCommand(command, translate(request, reply), { data }))
+}
+
+/**
+ * Serves the operations, without which no request is answered 202, at the gateway's `operationsPath`.
+ * Closing the app closes the gateway: requests that wait are answered first, so that they do not hold the app up.
+ * @example app.register(operations(gateway))
+ */
+export function operations(gateway: GatewayContext & { close(): Promise<void> }): FastifyPluginAsync<{ readonly prefix?: string }> {
+  return async function respondAsyncOperations(scope, options) {
+    const path = httpSettingsOf(gateway).operationsPath
+    const rest = options.prefix === undefined && path.startsWith(`${scope.prefix}/`) ? path.slice(scope.prefix.length) : ''
+    mountOperations(gateway, scope.prefix + rest)
+    // No body is of interest here, so none can be refused before the method is.
+    scope.removeAllContentTypeParsers()
+    scope.addContentTypeParser('*', async () => undefined)
+    scope.addHook('preClose', () => gateway.close())
+    const handler: RouteHandler = async (request, reply) =>
+      send(reply, await handleOperations(gateway, translate(request, reply)))
+    scope.all(rest || '/', handler)
+    scope.all(`${rest}/*`, handler)
+  }
+}
+
+/**
+ * Answers what body parsers refuse with problem documents, in the scope that registers it; other errors are left to
+ * the error handler that the scope had before.
+ * @example app.register(problems(gateway))
+ */
+export function problems(gateway: GatewayContext): FastifyPluginAsync {
+  const plugin: FastifyPluginAsync = async (scope) => {
+    scope.setErrorHandler(async (error, _request, reply) => {
+      const answer = answerParserError(gateway, error)
+      if (answer === undefined) throw error
+      await send(reply, answer)
+    })
+  }
+  return Object.assign(plugin, { [Symbol.for('skip-override')]: true })
+}

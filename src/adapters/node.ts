@@ -1,0 +1,94 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import { collectBody } from '../http/body.js'
+import { appendLink, appendVary } from '../http/safe-headers.js'
+import type { HttpReply, HttpRequest } from '../http/types.js'
+
+/** What a framework knows of a request beside the message itself. */
+export interface Routed {
+  /** Path and query as the client sent them. */
+  readonly url: string
+  readonly params: unknown
+  /** Where body parsers leave what they made; looked at only when something has read the body. */
+  readonly body: unknown
+  /** The framework's request. */
+  readonly raw: unknown
+}
+
+/** Translates a request of node:http, or of the compatibility layer of node:http2. */
+export function toHttpRequest(message: IncomingMessage, response: ServerResponse, routed: Routed): HttpRequest {
+  // Some parsers leave an object behind even where they have not read the body, so the body itself is asked.
+  const isRead = message.readableDidRead || message.readableEnded
+  const body = isRead ? routed.body : undefined
+  return {
+    method: message.method ?? 'GET',
+    url: routed.url,
+    params: toParams(routed.params),
+    headers: message.headers,
+    body,
+    readBody: body === undefined && mayHaveBody(message) ? (limit) => readBody(message, limit) : undefined,
+    onGone: (listener) => onGone(response, listener),
+    raw: routed.raw,
+  }
+}
+
+/** Writes an answer, unless the client has left or something else has answered. Resolves when a stream has ended. */
+export async function writeReply(response: ServerResponse, reply: HttpReply): Promise<void> {
+  if (response.destroyed || response.headersSent) return
+  response.statusCode = reply.status
+  for (const [name, value] of headersOf(reply, response.req)) {
+    response.setHeader(name, mergeHeader(name, value, response.getHeader(name)))
+  }
+  if (reply.stream === undefined) {
+    response.end(reply.body)
+    return
+  }
+  response.flushHeaders()
+  // A stream that breaks, or a client that leaves, ends the connection: an event stream has no other way to tell.
+  await pipeline(Readable.from(reply.stream), response).catch(() => {})
+}
+
+/** The headers of an answer on its connection; only HTTP/1 knows `Connection`. */
+export function headersOf({ headers, closeConnection }: HttpReply, message: IncomingMessage): [string, string][] {
+  const entries = Object.entries(headers)
+  if (closeConnection && message.httpVersionMajor === 1) entries.push(['connection', 'close'])
+  return entries
+}
+
+/** Adds to the lists that something in front has begun, and replaces every other header. */
+export function mergeHeader(name: string, value: string, existing: number | string | string[] | undefined): string {
+  if (existing === undefined || typeof existing === 'number') return value
+  if (name === 'vary') return appendVary(existing, ...value.split(','))
+  return name === 'link' ? appendLink(existing, value) : value
+}
+
+/** RFC 9112 section 6.3: without either header an HTTP/1 request has no body; in HTTP/2 it may have one all the same. */
+function mayHaveBody({ headers, httpVersionMajor }: IncomingMessage): boolean {
+  return httpVersionMajor > 1 || headers['content-length'] !== undefined || headers['transfer-encoding'] !== undefined
+}
+
+/** A wildcard of Express 5 is a list of path segments. */
+function toParams(params: unknown): Record<string, string> {
+  const entries = Object.entries((params ?? {}) as Readonly<Record<string, string | readonly string[]>>)
+  return Object.fromEntries(entries.map(([name, value]) => [name, typeof value === 'string' ? value : value.join('/')]))
+}
+
+async function readBody(message: IncomingMessage, limit: number): Promise<Uint8Array> {
+  try {
+    return await collectBody(message.iterator({ destroyOnReturn: false }), limit, message.headers['content-length'])
+  } finally {
+    // What is too long is still read, and dropped, so that the connection can carry the answer and the next request.
+    message.resume()
+  }
+}
+
+/** A request's own `close` tells only that it has been read; a client that left closes the response unfinished. */
+function onGone(response: ServerResponse, listener: () => void): () => void {
+  const closed = () => {
+    if (!response.writableFinished) listener()
+  }
+  if (response.destroyed) closed()
+  else response.once('close', closed)
+  return () => response.off('close', closed)
+}

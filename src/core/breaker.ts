@@ -1,0 +1,133 @@
+import type { Clock } from './clock.js'
+import type { Deadlines } from './deadlines.js'
+import { ERRORS, type ErrorCode, GatewayError, isGatewayError } from './errors.js'
+
+/** How a breaker watches one dependency. */
+export interface BreakerOptions {
+  readonly clock: Clock
+  readonly deadlines: Deadlines
+  /** Reported while the breaker is open. */
+  readonly unavailable: 'ERR_STORE_UNAVAILABLE' | 'ERR_TRANSPORT_UNAVAILABLE'
+  /** Reported when nobody can say what became of a call. */
+  readonly uncertain: ErrorCode
+  readonly timeoutMs: number
+  readonly onChange: (isOpen: boolean, cause?: unknown) => void
+}
+
+const FAILURES_TO_OPEN = 5
+const PROBE_EVERY_MS = 1000
+
+/** Failures that say something about the dependency; the others are its orderly answers. */
+const FAILURES: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  'ERR_STORE_UNAVAILABLE',
+  'ERR_TRANSPORT_UNAVAILABLE',
+  'ERR_PUBLISH_UNCONFIRMED',
+  'ERR_INTERNAL',
+])
+
+/**
+ * Bounds every call to a store or transport in time, and stops calling after five failures in a row, so that requests
+ * are refused at once instead of each waiting for its time-out. One call a second probes whether it is back.
+ */
+export class Breaker {
+  readonly #options: BreakerOptions
+  #failures = 0
+  #down = false
+  #lastProbe = 0
+
+  constructor(options: BreakerOptions) {
+    this.#options = options
+  }
+
+  /** True while calls are refused. */
+  get isOpen(): boolean {
+    return this.#down || this.#failures >= FAILURES_TO_OPEN
+  }
+
+  /** Whether a call may be made now: always while closed, once a second while open. */
+  admits(): boolean {
+    if (!this.isOpen) return true
+    const now = this.#options.clock.monotonic()
+    if (now - this.#lastProbe < PROBE_EVERY_MS) return false
+    this.#lastProbe = now
+    return true
+  }
+
+  /** The error of a refused call. */
+  refusal(): GatewayError {
+    const { unavailable } = this.#options
+    return new GatewayError(unavailable, 'The connection is down; it is tried again every second.', {
+      outcome: 'not-accepted',
+    })
+  }
+
+  /**
+   * Makes a call that `admits` allowed.
+   * @throws GatewayError `uncertain` when it takes too long, or fails with an error that is not ours: its outcome is then
+   * unknown. Else what the call throws.
+   */
+  async run<T>(call: () => Promise<T>): Promise<T> {
+    try {
+      const value = await this.#inTime(call)
+      if (this.#failures > 0 || this.#down) this.#recover()
+      return value
+    } catch (error) {
+      const known = isGatewayError(error) ? error : this.#unknown(ERRORS[this.#options.uncertain].title, error)
+      if (FAILURES.has(known.code)) this.#fail(error)
+      throw known
+    }
+  }
+
+  /** The dependency says by itself that it is gone, or back. */
+  report(isDown: boolean, cause?: unknown): void {
+    if (!isDown) this.#recover()
+    else if (!this.isOpen) {
+      this.#down = true
+      this.#opened(cause)
+    }
+  }
+
+  #inTime<T>(call: () => Promise<T>): Promise<T> {
+    const { deadlines, timeoutMs } = this.#options
+    return new Promise<T>((resolve, reject) => {
+      const deadline = deadlines.add(timeoutMs, () => {
+        reject(this.#unknown(`There was no answer within ${timeoutMs} ms.`))
+      })
+      const settle = <V>(settled: (value: V) => void, value: V) => {
+        deadlines.cancel(deadline)
+        settled(value)
+      }
+      // A call that throws instead of rejecting is treated alike.
+      try {
+        call().then(
+          (value) => settle(resolve, value),
+          (error: unknown) => settle(reject, error),
+        )
+      } catch (error) {
+        settle(reject, error)
+      }
+    })
+  }
+
+  #unknown(message: string, cause?: unknown): GatewayError {
+    return new GatewayError(this.#options.uncertain, message, { cause, outcome: 'unknown' })
+  }
+
+  #fail(error: unknown): void {
+    const wasOpen = this.isOpen
+    this.#failures += 1
+    if (!wasOpen && this.isOpen) this.#opened(error)
+  }
+
+  #opened(cause: unknown): void {
+    this.#lastProbe = this.#options.clock.monotonic()
+    this.#options.onChange(true, cause)
+  }
+
+  #recover(): void {
+    const wasOpen = this.isOpen
+    this.#failures = 0
+    this.#down = false
+    if (wasOpen) this.#options.onChange(false)
+  }
+}

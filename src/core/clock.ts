@@ -1,0 +1,25 @@
+import { performance } from 'node:perf_hooks'
+
+/** All the time that the package knows; inject another one to decide it in tests. */
+export interface Clock {
+  /** Milliseconds since the epoch, for records that people read. */
+  now(): number
+  /** Milliseconds of a clock that never jumps, for deadlines. */
+  monotonic(): number
+  /** Calls back once after `ms`; the returned function cancels. The timer does not keep the process alive. */
+  setTimer(callback: () => void, ms: number): () => void
+  /** Calls back after the input that is already waiting has been read. */
+  setImmediate(callback: () => void): void
+}
+
+/** The clock of this process. */
+export const systemClock: Clock = {
+  now: () => Date.now(),
+  monotonic: () => performance.now(),
+  setTimer(callback, ms) {
+    const timer = setTimeout(callback, ms)
+    timer.unref()
+    return () => clearTimeout(timer)
+  },
+  setImmediate: (callback) => void setImmediate(callback),
+}

@@ -1,0 +1,130 @@
+import { GatewayError } from './errors.js'
+import type { Event } from './event.js'
+import type { Operation } from './operation.js'
+import { configError, type NumberRule, refuseUnknown, resolveNumbers } from './options.js'
+
+/** The names in an event map. */
+export type EventType<Events> = keyof Events & string
+
+/** What a result event means: how it ends the operation, and what an outer layer makes of it. */
+export interface Outcome<in E extends Event = never> {
+  readonly state: 'succeeded' | 'failed'
+  /** Opaque to the core: called by the layer that answers, with the result event. Must be a pure function of it. */
+  readonly answer?: ((event: E, operation: Operation) => unknown) | undefined
+}
+
+/** The result events of a command, each with its meaning. */
+export type OutcomeTable<Events, Types extends EventType<Events>> = {
+  readonly [Type in Types]: Outcome<Event<Type, Events[Type]>> | 'succeeded' | 'failed'
+}
+
+/** A request event and the result events that it awaits. */
+export interface CommandDefinition<Events, Publish extends EventType<Events>, Types extends EventType<Events>> {
+  /** The type of the request event; it also names the command. */
+  readonly publish: Publish
+  readonly outcomes: OutcomeTable<Events, Types>
+  /** Types of progress events, beside `<request type>::Progress`, which every command knows. */
+  readonly progress?: readonly EventType<Events>[]
+  /** Published when an operation is canceled, so that workers can stop. */
+  readonly cancel?: EventType<Events>
+  /** Requests with the same key are published in the order of their acceptance. */
+  readonly key?: (data: Events[Publish]) => string | undefined
+  /** Overrides the gateway's `waitMs`. */
+  readonly waitMs?: number
+  /** How many operations of this command may run at the same time. */
+  readonly maxOpen?: number
+  /** What a repeated request gets while the first is running: its answer too, or a refusal. @default 'join' */
+  readonly onConcurrent?: 'join' | 'conflict'
+}
+
+/** What a worker reports that could not carry out a request and declared no event for it. */
+export interface WorkerFailure {
+  readonly reason: string
+  readonly message?: string
+}
+
+/** The events that end a command, as a union that `event.type` narrows. */
+export type ResultOf<Events, Publish extends string, Types extends EventType<Events>> =
+  | { [Type in Types]: Event<Type, Events[Type]> }[Types]
+  | Event<`${Publish}::Failed`, WorkerFailure>
+
+/** A definition of whichever events, as the core keeps it; outer layers add fields of their own. */
+export type AnyDefinition = CommandDefinition<Record<string, unknown>, string, string>
+
+const FAILED: Outcome<Event> = { state: 'failed' }
+
+/** A checked definition: what the core asks of it while requests run. */
+export class CommandPlan {
+  readonly name: string
+  readonly definition: AnyDefinition
+  readonly waitMs: number | undefined
+  readonly maxOpen: number | undefined
+  readonly progressTypes: ReadonlySet<string>
+  readonly #outcomes: ReadonlyMap<string, Outcome<Event>>
+
+  constructor(definition: AnyDefinition, extraOptions: readonly string[]) {
+    checkDefinition(definition, extraOptions)
+    const numbers = resolveNumbers(NUMBERS, definition as unknown as Readonly<Record<string, unknown>>)
+    const outcomes = Object.entries(definition.outcomes).map(
+      ([type, outcome]) => [type, toOutcome(type, outcome)] as const,
+    )
+    this.name = definition.publish
+    this.definition = definition
+    this.waitMs = numbers.waitMs
+    this.maxOpen = numbers.maxOpen
+    this.progressTypes = new Set([`${this.name}::Progress`, ...(definition.progress ?? [])])
+    this.#outcomes = new Map([[`${this.name}::Failed`, FAILED], ...outcomes])
+  }
+
+  /** The types of events that end an operation of this command. */
+  get resultTypes(): readonly string[] {
+    return [...this.#outcomes.keys()]
+  }
+
+  outcomeOf(type: string): Outcome<Event> | undefined {
+    return this.#outcomes.get(type)
+  }
+}
+
+const NUMBERS = { waitMs: [undefined, 0, 300_000], maxOpen: [undefined, 1, 100_000_000] } as const satisfies Record<
+  string,
+  NumberRule
+>
+
+const OPTIONS = ['publish', 'outcomes', 'progress', 'cancel', 'key', 'waitMs', 'maxOpen', 'onConcurrent']
+
+function checkDefinition(definition: AnyDefinition, extraOptions: readonly string[]): void {
+  if (!isType(definition?.publish)) {
+    throw configError('publish', definition?.publish, 'the type of the request event')
+  }
+  const { publish, outcomes, progress, cancel, key, onConcurrent } = definition
+  refuseUnknown(definition, [...OPTIONS, ...extraOptions], `The command ${publish}`)
+  if (typeof outcomes !== 'object' || outcomes === null || Object.keys(outcomes).length === 0) {
+    throw configError(`outcomes of ${publish}`, outcomes, 'a table with at least one result event')
+  }
+  if (Object.hasOwn(outcomes, publish)) {
+    throw new GatewayError('ERR_CONFIG', `${publish} is the request event of its command and cannot be its result too.`)
+  }
+  if (progress !== undefined && !(Array.isArray(progress) && progress.every(isType))) {
+    throw configError(`progress of ${publish}`, progress, 'a list of event types')
+  }
+  const both = [`${publish}::Progress`, ...(progress ?? [])].find((type) => Object.hasOwn(outcomes, type))
+  if (both !== undefined) throw new GatewayError('ERR_CONFIG', `${both} is a progress event and cannot be a result too.`)
+  if (cancel !== undefined && !isType(cancel)) throw configError(`cancel of ${publish}`, cancel, 'an event type')
+  if (key !== undefined && typeof key !== 'function')
+    throw configError(`key of ${publish}`, key, 'a function of the data')
+  if (onConcurrent !== undefined && onConcurrent !== 'join' && onConcurrent !== 'conflict') {
+    throw configError(`onConcurrent of ${publish}`, onConcurrent, "'join' or 'conflict'")
+  }
+}
+
+function isType(value: unknown): value is string {
+  return typeof value === 'string' && value !== ''
+}
+
+function toOutcome(type: string, outcome: unknown): Outcome<Event> {
+  const made = typeof outcome === 'string' ? { state: outcome } : outcome
+  const state = (made as Outcome | undefined)?.state
+  if (state === 'succeeded' || state === 'failed') return made as Outcome<Event>
+  throw configError(`outcome of ${type}`, outcome, "'succeeded', 'failed' or an outcome such as created() or problem()")
+}

@@ -1,0 +1,226 @@
+import { Command, type GatewayContext } from './command.js'
+import { type AnyDefinition, type CommandDefinition, CommandPlan, type EventType, type ResultOf } from './definition.js'
+import { GatewayError } from './errors.js'
+import { Housekeeping } from './housekeeping.js'
+import { inTime } from './in-time.js'
+import type { Counters, LifecycleEvent, LifecycleEvents } from './lifecycle.js'
+import { Operations } from './operations.js'
+import { type CoreOptions, type CoreSettings, resolveOptions } from './options.js'
+import { Outbox } from './outbox.js'
+import { createParts, type GatewayParts } from './parts.js'
+import { Requests } from './requests.js'
+import { Results } from './results.js'
+import type { SchemaMap } from './schema.js'
+import type { Store } from './store.js'
+import type { Durability } from './transport.js'
+
+/** What a layer around the core adds: its own settings, and fields of command definitions that the core only keeps. */
+export interface Extension {
+  readonly settings: unknown
+  readonly commandOptions: readonly string[]
+  checkCommand(definition: object): void
+}
+
+/** What the composition root decides for the core. */
+export interface GatewayInit {
+  readonly options: CoreOptions
+  readonly events: SchemaMap
+  /** Makes the store of a gateway that was given none. */
+  readonly defaultStore: (settings: CoreSettings) => Store
+  readonly extension: Extension
+}
+
+type State = 'new' | 'started' | 'draining' | 'closed'
+
+/** The core: commands in, operations out. It knows no HTTP, no framework, no broker and no database. */
+export class CoreGateway<Events = Record<string, unknown>> implements GatewayContext {
+  /** Reads, awaits and cancels operations, whichever instance started them. */
+  readonly operations: Operations
+  /** Settings of the layer around the core. */
+  readonly extension: unknown
+  readonly settings: CoreSettings
+  readonly #extension: Extension
+  readonly #parts: GatewayParts
+  readonly #requests: Requests
+  readonly #housekeeping: Housekeeping
+  readonly #ends: (() => Promise<void>)[] = []
+  #state: State = 'new'
+  #starting: Promise<void> | undefined
+  #closing: Promise<void> | undefined
+
+  constructor({ options, events, defaultStore, extension }: GatewayInit) {
+    this.settings = resolveOptions(options, events)
+    this.extension = extension.settings
+    this.#extension = extension
+    this.#parts = createParts(options, this.settings, defaultStore)
+    const outbox = new Outbox(this.#parts)
+    this.operations = new Operations(this.#parts)
+    this.#requests = new Requests(this.#parts, outbox)
+    this.#housekeeping = new Housekeeping(this.#parts, outbox)
+  }
+
+  /** True when operations are kept, so that a request can be answered before its result is there. */
+  get keepsOperations(): boolean {
+    return this.#parts.storeKind !== 'none'
+  }
+
+  /** True when operations are kept beyond the life of this gateway. */
+  get outlivesGateway(): boolean {
+    return this.#parts.storeKind === 'given'
+  }
+
+  /** What transport and store together promise about accepted operations. */
+  get durability(): Durability {
+    const parts = [this.#parts.transport.durability, this.#parts.bareStore.durability]
+    if (parts.some((part) => part.class === 'process')) return { class: 'process' }
+    const mayLoseMs = Math.max(...parts.map((part) => part.mayLoseMs ?? 0))
+    return mayLoseMs > 0 ? { class: 'durable', mayLoseMs } : { class: 'durable' }
+  }
+
+  /** True while requests are taken: started, not closing, and broker and store within reach. */
+  get isReady(): boolean {
+    const { storeBreaker, transportBreaker } = this.#parts
+    return this.#state === 'started' && !storeBreaker.isOpen && !transportBreaker.isOpen
+  }
+
+  /** True from the call of `close` on. */
+  get isClosing(): boolean {
+    return this.#closing !== undefined
+  }
+
+  /** True while as many wait as may; who asks to wait for an operation then gets it as it is. */
+  get isFull(): boolean {
+    return this.#parts.pending.size >= this.settings.maxPending
+  }
+
+  /** How often everything has happened, and how many wait and run now. */
+  get counters(): Counters & { readonly pending: number; readonly open: number } {
+    const { lifecycle, pending, open } = this.#parts
+    return { ...lifecycle.counters(), pending: pending.size, open: open.size }
+  }
+
+  /** Looks up a command by the type of its request event. */
+  commandOf(name: string): CommandPlan | undefined {
+    return this.#parts.commands.get(name)
+  }
+
+  /**
+   * Declares a command. All commands are declared before `start`, as their result events have to be subscribed.
+   * @throws GatewayError ERR_CONFIG for a second command of the same name, or a definition that is not valid.
+   */
+  command<Publish extends EventType<Events>, Types extends EventType<Events>>(
+    definition: CommandDefinition<Events, Publish, Types>,
+  ): Command<Events[Publish], ResultOf<Events, Publish, Types>> {
+    const plan = new CommandPlan(definition as unknown as AnyDefinition, this.#extension.commandOptions)
+    this.#extension.checkCommand(definition)
+    const known = Object.keys(this.settings.events)
+    const { outcomes, progress = [], cancel = plan.name } = plan.definition
+    const foreign = [plan.name, ...Object.keys(outcomes), ...progress, cancel].find((type) => !known.includes(type))
+    if (known.length > 0 && foreign !== undefined) {
+      throw configError(`There is no schema for the event ${foreign}; there are: ${known.sort().join(', ')}.`)
+    }
+    if (this.#parts.commands.has(plan.name)) throw configError(`The command ${plan.name} exists already.`)
+    if (this.#state !== 'new' || this.#starting) throw configError(`Declare the command ${plan.name} before start().`)
+    this.#parts.commands.set(plan.name, plan)
+    return new Command(plan, this, async (data, options = {}) => {
+      this.#assertOpen()
+      return this.#requests.request(plan, data, options)
+    })
+  }
+
+  /** Listens to what the gateway does. */
+  on<Name extends LifecycleEvent>(name: Name, listener: (payload: LifecycleEvents[Name]) => void): this {
+    this.#parts.lifecycle.emitter.on(name, listener as never)
+    return this
+  }
+
+  /** Stops listening. */
+  off<Name extends LifecycleEvent>(name: Name, listener: (payload: LifecycleEvents[Name]) => void): this {
+    this.#parts.lifecycle.emitter.off(name, listener as never)
+    return this
+  }
+
+  /** Reports an error of the layer around the core to the listeners of `error`. */
+  report(error: unknown): void {
+    this.#parts.lifecycle.error(error)
+  }
+
+  /** Connects, and resolves when results published from now on will be seen. Further calls give the same promise. */
+  start(): Promise<void> {
+    this.#starting ??= this.#start()
+    return this.#starting
+  }
+
+  /**
+   * Takes no more requests, answers those that wait (202 where the operation is kept elsewhere, else they wait on for
+   * up to `drainMs`), lets publishes finish, and disconnects. Further calls give the same promise.
+   */
+  close(options: { readonly drainMs?: number } = {}): Promise<void> {
+    this.#closing ??= this.#close(options.drainMs ?? this.settings.drainMs)
+    return this.#closing
+  }
+
+  /** The same as `close()`, for `await using`. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  async #start(): Promise<void> {
+    if (this.#closing) throw new GatewayError('ERR_CLOSED', 'The gateway has been closed.')
+    const { transport, transportBreaker, bareStore, lifecycle } = this.#parts
+    await transport.start({
+      down: (error) => transportBreaker.report(true, error),
+      up: () => {
+        transportBreaker.report(false)
+        this.#housekeeping.readPendingAgain()
+      },
+    })
+    await bareStore.start()
+    const group = this.keepsOperations ? `${this.settings.service}.recorder` : undefined
+    this.#ends.push(await new Results(this.#parts).subscribe(group))
+    const unwatch = await bareStore.watch?.((id, operation) => this.#housekeeping.seeChange(id, operation))
+    if (unwatch) this.#ends.push(unwatch)
+    this.#housekeeping.start()
+    if (this.#state === 'new') this.#state = 'started'
+    lifecycle.note('started', { durability: this.durability })
+  }
+
+  async #close(drainMs: number): Promise<void> {
+    const { pending, deadlines, lifecycle, bareStore, transport } = this.#parts
+    this.#state = this.#state === 'new' ? 'closed' : 'draining'
+    const lastMs = Math.max(drainMs, 1)
+    const { storeTimeoutMs, publishTimeoutMs } = this.settings
+    if (this.#starting) await this.#inTime(this.#starting.catch(() => {}), storeTimeoutMs + publishTimeoutMs)
+    lifecycle.note('draining', { pending: pending.size })
+    if (!this.outlivesGateway && drainMs > 0) await this.#inTime(pending.whenEmpty(), drainMs)
+    pending.shutdown()
+    await this.#inTime(this.#housekeeping.stop(), publishTimeoutMs + storeTimeoutMs)
+    // Publishing has ended; the readers go last, so that results that are on their way are still taken up.
+    for (const end of this.#ends) await this.#inTime(end(), lastMs)
+    const used = this.#starting ? [bareStore, transport] : []
+    await Promise.all(used.map((part) => this.#inTime(part.close(), lastMs)))
+    deadlines.close()
+    this.#state = 'closed'
+    lifecycle.note('stopped', {})
+  }
+
+  /** A step of the shutdown that fails, or takes too long, is reported or left behind and does not stop the others. */
+  async #inTime(step: Promise<unknown>, ms: number): Promise<void> {
+    try {
+      await inTime(step, ms, this.settings.clock)
+    } catch (error) {
+      this.#parts.lifecycle.error(error)
+    }
+  }
+
+  #assertOpen(): void {
+    if (this.#state === 'started') return
+    const code = this.#state === 'new' ? 'ERR_NOT_STARTED' : 'ERR_CLOSED'
+    const text = this.#state === 'new' ? 'Call and await start() first.' : 'The gateway takes no more requests.'
+    throw new GatewayError(code, text, { outcome: 'not-accepted' })
+  }
+}
+
+function configError(message: string): GatewayError {
+  return new GatewayError('ERR_CONFIG', message)
+}

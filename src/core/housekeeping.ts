@@ -1,0 +1,92 @@
+import type { Breaker } from './breaker.js'
+import type { Operation } from './operation.js'
+import type { Outbox } from './outbox.js'
+import type { GatewayParts } from './parts.js'
+
+const EVERY_MS = 1000
+const SWEEP_BATCH = 500
+const READ_BATCH = 50
+
+/** What has to be done once a second, one round after the other, whatever requests come. */
+export class Housekeeping {
+  readonly #parts: GatewayParts
+  readonly #outbox: Outbox
+  #cancelTimer: (() => void) | undefined
+  #round: Promise<void> = Promise.resolve()
+  #stopped = false
+
+  constructor(parts: GatewayParts, outbox: Outbox) {
+    this.#parts = parts
+    this.#outbox = outbox
+  }
+
+  start(): void {
+    if (this.#stopped) return
+    this.#cancelTimer = this.#parts.settings.clock.setTimer(() => {
+      this.#round = this.#runRound().then(() => this.start())
+    }, EVERY_MS)
+  }
+
+  /** Ends the rounds, and resolves when the last one, all publishes and their marks are done. */
+  async stop(): Promise<void> {
+    this.#stopped = true
+    this.#cancelTimer?.()
+    await this.#round
+    await this.#outbox.whenIdle()
+    await this.#try(() => this.#outbox.markPublished(true))
+  }
+
+  /** An operation has changed, by whichever instance. */
+  seeChange(id: string, operation?: Operation): void {
+    if (operation !== undefined) this.#parts.see(operation)
+    else if (this.#parts.pending.has(id) || this.#parts.open.has(id)) void this.#try(() => this.#readAgain([id]))
+  }
+
+  /** After a broken connection: what came in the meantime woke nobody here. */
+  readPendingAgain(): void {
+    void this.#try(async () => {
+      const ids = this.#parts.pending.ids()
+      for (let at = 0; at < ids.length; at += READ_BATCH) await this.#readAgain(ids.slice(at, at + READ_BATCH))
+    })
+  }
+
+  async #readAgain(ids: readonly string[]): Promise<void> {
+    const operations = await Promise.all(ids.map((id) => this.#parts.store.get(id)))
+    for (const operation of operations) if (operation !== undefined) this.#parts.see(operation)
+  }
+
+  async #runRound(): Promise<void> {
+    const { settings, open, storeBreaker, transportBreaker, bareStore, transport } = this.#parts
+    open.prune(settings.clock.monotonic())
+    await this.#probe(storeBreaker, bareStore)
+    await this.#probe(transportBreaker, transport)
+    if (storeBreaker.isOpen) return
+    await this.#try(() => this.#outbox.markPublished())
+    if (!transportBreaker.isOpen) await this.#try(() => this.#outbox.relay())
+    await this.#try(() => this.#sweep())
+  }
+
+  async #probe(breaker: Breaker, part: { check(): Promise<void> }): Promise<void> {
+    if (!breaker.isOpen || !breaker.admits()) return
+    // The failure of a probe is no news: the breaker has been reported when it opened.
+    await breaker.run(() => part.check()).catch(() => {})
+  }
+
+  async #sweep(): Promise<void> {
+    const { store, see, lifecycle } = this.#parts
+    const expired = await store.sweep(SWEEP_BATCH)
+    for (const operation of expired) {
+      lifecycle.note('completed', { operation })
+      see(operation)
+    }
+    if (expired.length === SWEEP_BATCH) await this.#sweep()
+  }
+
+  async #try(step: () => Promise<void>): Promise<void> {
+    try {
+      await step()
+    } catch (error) {
+      this.#parts.lifecycle.error(error)
+    }
+  }
+}

@@ -1,0 +1,149 @@
+import { type Clock, systemClock } from './clock.js'
+import { GatewayError } from './errors.js'
+import type { SchemaMap } from './schema.js'
+import type { Store } from './store.js'
+import type { Transport } from './transport.js'
+
+/** What a gateway is made of. Durations are in milliseconds. */
+export interface CoreOptions {
+  readonly transport: Transport
+  /** Where operations live; `'none'` keeps none, and then nothing can be deferred. @default a memory store of its own */
+  readonly store?: Store | 'none'
+  /** Names this service in events, and in the reader group that its instances share. @default 'gateway' */
+  readonly service?: string
+  /** How long a request waits for its result. @default 5000 */
+  readonly waitMs?: number
+  /** The longest wait that a client can ask for. @default 25000 */
+  readonly maxWaitMs?: number
+  /** How many may wait at the same time; further requests are deferred at once. @default 10000 */
+  readonly maxPending?: number
+  /** How many operations may run at the same time; further requests are refused. @default 100000 */
+  readonly maxOpen?: number
+  /** The same for one principal. @default no limit */
+  readonly maxPerPrincipal?: number
+  /** How many operations the memory store keeps that the gateway makes itself. @default 100000 */
+  readonly maxOperations?: number
+  /** How long an operation may run before it expires. @default 3600000 */
+  readonly operationTtlMs?: number
+  /** How long an ended operation is kept, together with its idempotency key. @default 86400000 */
+  readonly retentionMs?: number
+  /** @default 1000 */
+  readonly storeTimeoutMs?: number
+  /** @default 1000 */
+  readonly publishTimeoutMs?: number
+  /** How long a request event may be without a confirmation before it is published again. @default 5000 */
+  readonly relayAfterMs?: number
+  /** How long `close` waits for what is under way. @default 10000 */
+  readonly drainMs?: number
+  readonly clock?: Clock
+}
+
+/** The options with their defaults. */
+export type CoreSettings = Required<Omit<CoreOptions, 'maxPerPrincipal' | 'store' | 'transport'>> & {
+  readonly maxPerPrincipal: number | undefined
+  readonly events: SchemaMap
+}
+
+const DAY_MS = 86_400_000
+
+/** The number options of the core: default, least and greatest value. */
+const NUMBERS = {
+  waitMs: [5000, 0, 300_000],
+  maxWaitMs: [25_000, 0, 300_000],
+  maxPending: [10_000, 0, 10_000_000],
+  maxOpen: [100_000, 1, 100_000_000],
+  maxPerPrincipal: [undefined, 1, 100_000_000],
+  maxOperations: [100_000, 1, 100_000_000],
+  operationTtlMs: [3_600_000, 1, 365 * DAY_MS],
+  retentionMs: [DAY_MS, 0, 365 * DAY_MS],
+  storeTimeoutMs: [1000, 1, 60_000],
+  publishTimeoutMs: [1000, 1, 60_000],
+  relayAfterMs: [5000, 1, DAY_MS],
+  drainMs: [10_000, 0, 600_000],
+} as const satisfies Record<string, NumberRule>
+
+/** Default, least and greatest value of a whole-number option. */
+export type NumberRule = readonly [byDefault: number | undefined, least: number, greatest: number]
+
+/** The names of all options of the core. */
+export const CORE_OPTIONS: readonly string[] = [
+  ...Object.keys(NUMBERS),
+  'transport',
+  'store',
+  'service',
+  'clock',
+  'events',
+]
+
+/**
+ * Checks the options and fills in the defaults.
+ * @throws GatewayError ERR_CONFIG that says what was given and what is allowed.
+ */
+export function resolveOptions(options: CoreOptions, events: SchemaMap): CoreSettings {
+  checkParts(options)
+  for (const [type, schema] of Object.entries(events)) {
+    const isSchema = typeof schema?.['~standard']?.validate === 'function'
+    if (!isSchema) throw configError(`events: ${type}`, schema, 'a Standard Schema, such as one of zod, valibot or arktype')
+  }
+  const numbers = resolveNumbers(NUMBERS, options as unknown as Readonly<Record<string, unknown>>)
+  const settings = { ...numbers, service: options.service ?? 'gateway', clock: options.clock ?? systemClock, events }
+  return settings as CoreSettings
+}
+
+/** Checks whole-number options by a table of rules. */
+export function resolveNumbers<Rules extends Record<string, NumberRule>>(
+  rules: Rules,
+  given: Readonly<Record<string, unknown>>,
+): { [Name in keyof Rules]: Rules[Name][0] extends number ? number : number | undefined } {
+  const resolved: Record<string, number | undefined> = {}
+  for (const [name, [byDefault, least, greatest]] of Object.entries(rules)) {
+    const value = given[name] ?? byDefault
+    if (value !== undefined && !(Number.isInteger(value) && Number(value) >= least && Number(value) <= greatest)) {
+      throw configError(name, value, `a whole number from ${least} to ${greatest}`)
+    }
+    resolved[name] = value as number | undefined
+  }
+  return resolved as never
+}
+
+/**
+ * Checks how long a single call may wait; unlike options, fractions of a millisecond are fine.
+ * @throws GatewayError ERR_CONFIG
+ */
+export function checkWait(waitMs: number): void {
+  const [, least, greatest] = NUMBERS.waitMs
+  if (!(waitMs >= least && waitMs <= greatest)) throw configError('waitMs', waitMs, `a number from ${least} to ${greatest}`)
+}
+
+/** Refuses option names that do not exist, as a misspelt option would be ignored otherwise. */
+export function refuseUnknown(given: object, allowed: readonly string[], what: string): void {
+  const unknown = Object.keys(given).find((name) => !allowed.includes(name))
+  if (unknown === undefined) return
+  throw new GatewayError(
+    'ERR_CONFIG',
+    `${what} has no option "${unknown}"; there are: ${[...allowed].sort().join(', ')}.`,
+  )
+}
+
+/** The error of an option with a wrong value. */
+export function configError(name: string, got: unknown, allowed: string): GatewayError {
+  const shown = typeof got === 'string' ? `"${got}"` : typeof got === 'object' ? describe(got) : String(got)
+  return new GatewayError('ERR_CONFIG', `${name} is ${shown}; allowed is ${allowed}.`)
+}
+
+function describe(value: object | null): string {
+  return value === null ? 'null' : `an object with ${Object.keys(value).join(', ') || 'nothing in it'}`
+}
+
+function checkParts({ transport, store, service, clock }: CoreOptions): void {
+  if (typeof transport?.publish !== 'function' || typeof transport.subscribe !== 'function') {
+    throw configError('transport', transport, 'a transport, such as memoryTransport()')
+  }
+  if (store !== undefined && store !== 'none' && typeof store?.complete !== 'function') {
+    throw configError('store', store, "a store, such as memoryStore(), or 'none'")
+  }
+  if (service !== undefined && !(typeof service === 'string' && /^[A-Za-z0-9._-]{1,64}$/.test(service))) {
+    throw configError('service', service, '1 to 64 letters, digits, dots, hyphens and underscores')
+  }
+  if (clock !== undefined && typeof clock?.monotonic !== 'function') throw configError('clock', clock, 'a Clock')
+}

@@ -1,0 +1,165 @@
+import { type ErrorCode, toGatewayError } from './errors.js'
+import type { EventMessage } from './event.js'
+import type { Operation } from './operation.js'
+import type { GatewayParts } from './parts.js'
+import type { Confirmation } from './pending-requests.js'
+
+type Attempt = Confirmation | 'refused'
+
+const LEASE_MS = 30_000
+const LEASE_LIMIT = 500
+const MARK_AFTER_MS = 1000
+
+/** Rejections after which the broker certainly does not have the message. */
+const REFUSALS: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  'ERR_PUBLISH_REJECTED',
+  'ERR_TRANSPORT_UNAVAILABLE',
+  'ERR_CONFIG',
+  'ERR_INVALID_INPUT',
+])
+
+/**
+ * Gets request events to the broker: at once, and what stays unconfirmed again and again under the same ids, by
+ * whichever gateway leases it. Events with one key are published one after the other; behind one whose fate is
+ * unknown its successors wait for the relay.
+ */
+export class Outbox {
+  readonly #parts: GatewayParts
+  readonly #inFlight = new Set<string>()
+  /** The last publish under way of each key. */
+  readonly #tails = new Map<string, Promise<void>>()
+  /** Operations of each key whose publish is unconfirmed. */
+  readonly #stuck = new Map<string, Set<string>>()
+  #confirmed: { readonly id: string; readonly at: number }[] = []
+  #whenIdle: (() => void)[] = []
+
+  constructor(parts: GatewayParts) {
+    this.#parts = parts
+  }
+
+  /** Resolves when no first publish is under way. */
+  async whenIdle(): Promise<void> {
+    if (this.#inFlight.size > 0) await new Promise<void>((resolve) => this.#whenIdle.push(resolve))
+  }
+
+  /** Whether the first publish of an operation has not settled yet. */
+  isInFlight(id: string): boolean {
+    return this.#inFlight.has(id)
+  }
+
+  /** Publishes the request event of a new operation and tells everybody who waits for it what the broker said. */
+  send(id: string, message: EventMessage): void {
+    this.#inFlight.add(id)
+    if (message.key === undefined) void this.#sendNow(id, message)
+    else this.#sendInOrder(id, message, message.key)
+  }
+
+  #sendInOrder(id: string, message: EventMessage, key: string): void {
+    const { pending, deadlines, settings } = this.#parts
+    const before = this.#tails.get(key)
+    const sent = before === undefined ? this.#sendNow(id, message) : before.then(() => this.#sendNow(id, message))
+    // Those in front may take their time; whoever waits is told in time that nothing is certain.
+    if (before !== undefined) {
+      const deadline = deadlines.add(settings.publishTimeoutMs, () => pending.confirm(id, 'unconfirmed'))
+      void sent.then(() => deadlines.cancel(deadline))
+    }
+    this.#tails.set(key, sent)
+    void sent.then(() => {
+      if (this.#tails.get(key) === sent) this.#tails.delete(key)
+    })
+  }
+
+  async #sendNow(id: string, message: EventMessage): Promise<void> {
+    const { key } = message
+    const blocked = key !== undefined && this.#stuck.has(key)
+    const attempt = blocked ? 'unconfirmed' : await this.#attempt(id, message)
+    this.#inFlight.delete(id)
+    if (this.#inFlight.size === 0) for (const resolve of this.#whenIdle.splice(0)) resolve()
+    if (attempt === 'refused') return
+    if (attempt === 'confirmed') this.#confirmed.push({ id, at: this.#parts.settings.clock.monotonic() })
+    else if (key !== undefined) this.#block(key, id)
+    this.#parts.pending.confirm(id, attempt)
+  }
+
+  /** Never rejects. `refused` is given only when the operation could be ended accordingly. */
+  async #attempt(id: string, message: EventMessage, isFirst = true): Promise<Attempt> {
+    const { transportBreaker, transport, lifecycle } = this.#parts
+    try {
+      await transportBreaker.run(() => transport.publish(message, { channel: 'requests' }))
+      return 'confirmed'
+    } catch (error) {
+      const { code, message: why } = toGatewayError(error)
+      // An earlier attempt may have got through: a broker that is away now says nothing about it.
+      const isCertain = REFUSALS.has(code) && (isFirst || code !== 'ERR_TRANSPORT_UNAVAILABLE')
+      if (isCertain && (await this.#refuse(id, why, isFirst))) return 'refused'
+      if (!isCertain) lifecycle.error(error)
+      return 'unconfirmed'
+    }
+  }
+
+  async #refuse(id: string, message: string, releaseKey: boolean): Promise<boolean> {
+    try {
+      await this.#parts.settle(id, { state: 'failed', error: { code: 'ERR_PUBLISH_REJECTED', message }, releaseKey })
+      return true
+    } catch (error) {
+      this.#parts.lifecycle.error(error)
+      return false
+    }
+  }
+
+  #block(key: string, id: string): void {
+    const ids = this.#stuck.get(key)
+    if (ids === undefined) this.#stuck.set(key, new Set([id]))
+    else ids.add(id)
+  }
+
+  #unblock(key: string, id: string): void {
+    const ids = this.#stuck.get(key)
+    if (ids?.delete(id) && ids.size === 0) this.#stuck.delete(key)
+  }
+
+  /** Notes in the store, in one write, what has been confirmed for a while: most operations end before that. */
+  async markPublished(force = false): Promise<void> {
+    const { settings, store, open } = this.#parts
+    const before = settings.clock.monotonic() - (force ? 0 : MARK_AFTER_MS)
+    const due = this.#confirmed.filter(({ at }) => at <= before)
+    const ids = due.map(({ id }) => id).filter((id) => open.has(id))
+    if (ids.length > 0) await store.markPublished(ids)
+    // What could not be noted is tried again: unmarked, all of it would be published once more.
+    this.#confirmed = this.#confirmed.slice(due.length)
+  }
+
+  /** Publishes again what nobody has confirmed: oldest first, one after the other where they share a key. */
+  async relay(): Promise<void> {
+    await this.#lookAfterStuck()
+    const { store, settings } = this.#parts
+    const request = { olderThanMs: settings.relayAfterMs, leaseMs: LEASE_MS, limit: LEASE_LIMIT }
+    const { token, operations } = await store.leaseUnpublished(request)
+    const lanes = new Map<string, Operation[]>()
+    for (const operation of operations.filter(({ id }) => !this.#inFlight.has(id))) {
+      const lane = operation.request?.key ?? operation.id
+      lanes.set(lane, [...(lanes.get(lane) ?? []), operation])
+    }
+    await Promise.all([...lanes.values()].map((lane) => this.#relayLane(lane, token)))
+  }
+
+  async #relayLane(operations: readonly Operation[], token: number): Promise<void> {
+    for (const { id, request } of operations) {
+      if (request === undefined) continue
+      const attempt = await this.#attempt(id, request, false)
+      if (attempt === 'unconfirmed') return
+      if (attempt === 'confirmed') await this.#parts.store.markPublished([id], token)
+      if (request.key !== undefined) this.#unblock(request.key, id)
+    }
+  }
+
+  /** Another gateway's relay may have published what blocks a key here, or the operation may have ended. */
+  async #lookAfterStuck(): Promise<void> {
+    for (const [key, ids] of this.#stuck) {
+      for (const id of ids) {
+        const operation = await this.#parts.store.get(id)
+        if (operation === undefined || operation.published || operation.state !== 'running') this.#unblock(key, id)
+      }
+    }
+  }
+}

@@ -1,0 +1,147 @@
+import type { CommandPlan } from './definition.js'
+import { type EventMessage, parseData } from './event.js'
+import { normaliseId } from './ids.js'
+import type { LifecycleEvent, LifecycleEvents, ResultNote } from './lifecycle.js'
+import { type Ending, isEnded, type Operation, type Settled } from './operation.js'
+import type { GatewayParts } from './parts.js'
+import { validateData } from './schema.js'
+import type { Delivery, Settlement } from './transport.js'
+
+type ResultEventName = {
+  [Name in LifecycleEvent]: LifecycleEvents[Name] extends ResultNote ? Name : never
+}[LifecycleEvent]
+
+const RECORDER_CONCURRENCY = 256
+const ORPHAN_TTL_MS = 3_600_000
+/** A result may overtake the record of its operation, or belong to somebody else: it is looked up this often. */
+const LOOK_UPS = 3
+
+/** Verdicts that are announced under their own names. */
+const NOTES = { late: 'late', duplicate: 'duplicate', conflict: 'conflict' } as const
+
+/**
+ * Takes up results. Each gateway reads its own copy, which is fast and only for those who wait here; one of them all
+ * reads the shared copy, which is settled after the compare-and-set, so that no result is lost with an instance.
+ * Either way the store decides, and those who wait get its verdict.
+ */
+export class Results {
+  readonly #parts: GatewayParts
+  readonly #byType = new Map<string, CommandPlan[]>()
+  readonly #progressTypes = new Set<string>()
+  /** Bodies that one of the two readers has found to be sound. */
+  readonly #sound = new WeakSet<EventMessage>()
+
+  constructor(parts: GatewayParts) {
+    this.#parts = parts
+    for (const command of parts.commands.values()) {
+      for (const type of command.resultTypes) this.#byType.set(type, [...(this.#byType.get(type) ?? []), command])
+      for (const type of command.progressTypes) this.#progressTypes.add(type)
+    }
+  }
+
+  /** Starts both readers, the shared one only with a group; the returned function closes them. */
+  async subscribe(group: string | undefined): Promise<() => Promise<void>> {
+    const { transport } = this.#parts
+    const topic = { channel: 'results', types: [...this.#byType.keys(), ...this.#progressTypes] } as const
+    const wake = (message: EventMessage) =>
+      this.wake(message).catch((error: unknown) => void this.#parts.lifecycle.error(error))
+    const readers = [await transport.subscribe({ ...topic, reading: { kind: 'own' } }, wake)]
+    if (group !== undefined) {
+      const reading = { kind: 'shared', group, concurrency: RECORDER_CONCURRENCY } as const
+      const record = (message: EventMessage, delivery: Delivery) => this.record(message, delivery)
+      readers.push(await transport.subscribe({ ...topic, reading }, record))
+    }
+    return async () => void (await Promise.all(readers.map((reader) => reader.close())))
+  }
+
+  /** Reads this gateway's own copy: what nobody here waits for is dropped unread. */
+  async wake(message: EventMessage): Promise<Settlement> {
+    const id = normaliseId(message.correlationId)
+    if (id === undefined || !this.#parts.pending.has(id)) this.#note('skipped', id, message)
+    else if (this.#byType.has(message.type)) await this.#complete(id, message)
+    else if (this.#progressTypes.has(message.type)) await this.#progress(id, message)
+    return 'ack'
+  }
+
+  /** Reads the shared copy: every result of a running operation ends up in the store, whoever waits for it or not. */
+  async record(message: EventMessage, delivery: Delivery): Promise<Settlement> {
+    const id = normaliseId(message.correlationId)
+    if (id === undefined) this.#note('foreign', id, message)
+    else if (this.#byType.has(message.type)) return this.#recordResult(id, message, delivery)
+    else if (this.#progressTypes.has(message.type)) await this.#progress(id, message)
+    else await this.#recordUndeclared(id, message)
+    return 'ack'
+  }
+
+  async #recordResult(id: string, message: EventMessage, { attempt }: Delivery): Promise<Settlement> {
+    const settled = await this.#complete(id, message)
+    if (settled === undefined) {
+      if (attempt < LOOK_UPS) return 'requeue'
+      await this.#keepOrphan(id, message)
+    } else if (settled.verdict === 'foreign') await this.#noteUnexpected(settled.operation, message)
+    else if (settled.verdict in NOTES) this.#note(NOTES[settled.verdict as keyof typeof NOTES], id, message)
+    return 'ack'
+  }
+
+  async #recordUndeclared(id: string, message: EventMessage): Promise<void> {
+    const operation = await this.#parts.store.get(id)
+    if (operation === undefined) this.#note('foreign', id, message)
+    else await this.#noteUnexpected(operation, message)
+  }
+
+  async #noteUnexpected(operation: Operation, message: EventMessage): Promise<void> {
+    this.#note('unexpected', operation.id, message)
+    if (!isEnded(operation)) await this.#keepOrphan(operation.id, message)
+  }
+
+  async #complete(id: string, message: EventMessage): Promise<Settled | undefined> {
+    let settled: Settled | undefined
+    for (const command of this.#byType.get(message.type) ?? []) {
+      const ending = await this.#endingOf(command, message)
+      settled = await this.#parts.settle(id, ending)
+      if ('error' in ending && settled?.verdict === 'won') this.#note('malformed', id, message)
+      if (settled?.verdict !== 'foreign') return settled
+    }
+    return settled
+  }
+
+  async #endingOf(command: CommandPlan, message: EventMessage): Promise<Ending> {
+    const outcome = command.outcomeOf(message.type)
+    const reason = this.#sound.has(message) ? undefined : await this.#faultOf(message)
+    if (reason === undefined) {
+      this.#sound.add(message)
+      return { state: outcome?.state ?? 'failed', result: message, command: command.name }
+    }
+    return { state: 'failed', error: { code: 'ERR_MALFORMED_RESULT', message: reason }, command: command.name }
+  }
+
+  /** Why a result cannot be used; undefined for a sound one. */
+  async #faultOf(message: EventMessage): Promise<string | undefined> {
+    try {
+      const data = validateData(this.#parts.settings.events[message.type], parseData(message))
+      if (data instanceof Promise) await data
+      return undefined
+    } catch (error) {
+      const why = error instanceof SyntaxError ? 'it is not valid JSON' : 'it does not match its schema'
+      return `The result event ${message.type} cannot be used: ${why}.`
+    }
+  }
+
+  async #progress(id: string, message: EventMessage): Promise<void> {
+    const operation = await this.#parts.store.progress(id, message)
+    if (operation === undefined) return
+    this.#parts.lifecycle.note('progress', { operation })
+    this.#parts.pending.wake(operation)
+  }
+
+  async #keepOrphan(id: string, message: EventMessage): Promise<void> {
+    this.#note('orphan', id, message)
+    const { body, ...envelope } = message
+    const value = Buffer.from(JSON.stringify({ ...envelope, body: Buffer.from(body).toString('base64') }))
+    await this.#parts.store.records.put({ key: `orphan/${id}/${message.id}`, value, ttlMs: ORPHAN_TTL_MS })
+  }
+
+  #note(name: ResultEventName, id: string | undefined, message: EventMessage): void {
+    this.#parts.lifecycle.note(name, { id, type: message.type })
+  }
+}

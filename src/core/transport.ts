@@ -1,0 +1,89 @@
+import type { EventMessage } from './event.js'
+
+/** What a part can promise about data it has accepted. */
+export interface Durability {
+  /** `process`: lost when the process ends; `durable`: survives it. */
+  readonly class: 'process' | 'durable'
+  /** How much acknowledged data a crash of the machine may cost, in milliseconds; 0 when none. */
+  readonly mayLoseMs?: number
+}
+
+/** Request events travel from gateways to workers, result and progress events back. */
+export type Channel = 'requests' | 'results'
+
+/**
+ * The three kinds of reading. `own`: a copy of everything from now on, for this reader alone, redelivered never.
+ * `shared`: the group shares one durable copy, each event is delivered until one member has settled it.
+ * `replay`: everything from the beginning, or behind a position, and then on as it comes.
+ */
+export type Reading =
+  | { readonly kind: 'own' }
+  | { readonly kind: 'shared'; readonly group: string; readonly concurrency?: number }
+  | { readonly kind: 'replay'; readonly from: 'beginning' | { readonly after: string } }
+
+/** What a reader wants. */
+export interface Subscription {
+  readonly channel: Channel
+  /** On the results channel, which commands share, other types may come too: readers skip what they do not know. */
+  readonly types: readonly string[]
+  readonly reading: Reading
+}
+
+/** What a handler says of a message: it is done, it must come again, or it can never be handled. */
+export type Settlement = 'ack' | 'requeue' | 'park'
+
+/** What the transport knows about one delivery of a message. */
+export interface Delivery {
+  /** 1 for the first delivery to the group. */
+  readonly attempt: number
+  /** Where the message stands in the channel, for a later replay; only with the reading `replay`. */
+  readonly position?: string | undefined
+}
+
+/** Gets each message; a rejection means `requeue`, no value means `ack`. Only shared readings are settled. */
+export type MessageHandler = (
+  message: EventMessage,
+  delivery: Delivery,
+) => Promise<Settlement | undefined> | Settlement | undefined
+
+/** An open subscription. */
+export interface Reader {
+  /** Resolves when everything that was there at the time of the subscription has been handled. */
+  readonly caughtUp: Promise<void>
+  /** Takes no more messages, and resolves when the running handlers have settled theirs. */
+  close(): Promise<void>
+}
+
+/** Where a message goes. */
+export interface PublishOptions {
+  readonly channel: Channel
+  /** For results: the `replyTo` of the request event. */
+  readonly replyTo?: string | undefined
+}
+
+/** What a transport tells its user outside of calls. */
+export interface TransportListener {
+  /** The connection is gone; the transport is already trying to get it back. */
+  down(error: unknown): void
+  up(): void
+}
+
+/** The seam to a message broker. */
+export interface Transport {
+  readonly name: string
+  readonly durability: Durability
+  /** May be called by several users of one transport; the first call connects. */
+  start(listener?: TransportListener): Promise<void>
+  /** Called once by each user that started it: the last call ends what this transport opened, more do nothing. */
+  close(): Promise<void>
+  /**
+   * Resolves once the broker has taken responsibility for the message.
+   * Rejects with ERR_PUBLISH_REJECTED or ERR_TRANSPORT_UNAVAILABLE when it certainly has not; after any other
+   * rejection the message may be on its way.
+   */
+  publish(message: EventMessage, options: PublishOptions): Promise<void>
+  /** Resolves once the reader is positioned: what is published afterwards will reach it. */
+  subscribe(subscription: Subscription, onMessage: MessageHandler): Promise<Reader>
+  /** Rejects while the broker cannot be reached; used to find out that it is back. */
+  check(): Promise<void>
+}

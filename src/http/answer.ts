@@ -1,0 +1,138 @@
+import type { GatewayContext } from '../core/command.js'
+import { ERRORS, GatewayError } from '../core/errors.js'
+import { type Event, isJson, toEvent } from '../core/event.js'
+import type { Operation } from '../core/operation.js'
+import type { HttpAnswer } from './outcomes.js'
+import { jitteredRetryAfter, type Problem, problemReply, replyOf, typeName } from './problem.js'
+import { encodeLocation, isAnswerStatus, isBodiless, isSafeHeader } from './safe-headers.js'
+import { type HttpSettings, httpSettingsOf, operationUrl } from './settings.js'
+import type { HttpReply } from './types.js'
+
+/**
+ * The answer that an ended operation gives, wherever and whenever it is asked: a function of the stored result event
+ * and the command's table. Only the first answer may invite to come back; a replay would invite for ever.
+ */
+export function renderEnd(gateway: GatewayContext, operation: Operation, isFirst = false): HttpReply {
+  const settings = httpSettingsOf(gateway)
+  try {
+    return render(gateway, operation, isFirst)
+  } catch (error) {
+    gateway.report(error)
+    return problemReply(settings, error)
+  }
+}
+
+/** Adds members whose JSON is there already, as text, so that no digit of it changes. */
+export function joinJson(
+  members: object,
+  ...raw: readonly (readonly [name: string, json: string | undefined])[]
+): string {
+  const added = raw.filter(([, json]) => json !== undefined).map(([name, json]) => `,${JSON.stringify(name)}:${json}`)
+  return `${JSON.stringify(members).slice(0, -1)}${added.join('')}}`
+}
+
+/** The data of an event as JSON text; undefined when they are not JSON. */
+export function jsonOf({ body, contentType }: Pick<Event, 'body' | 'contentType'>): string | undefined {
+  if (!isJson(contentType) || body.byteLength === 0) return undefined
+  return Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString('utf8')
+}
+
+function render(gateway: GatewayContext, operation: Operation, isFirst: boolean): HttpReply {
+  const { result, error, id, command } = operation
+  const settings = httpSettingsOf(gateway)
+  if (result === undefined) {
+    const code = error?.code ?? 'ERR_INTERNAL'
+    const { title } = ERRORS[code]
+    return problemReply(settings, new GatewayError(code, error?.message ?? title, { operationId: id, isFinal: true }))
+  }
+  const outcome = gateway.commandOf(command)?.outcomeOf(result.type)
+  if (outcome === undefined) {
+    const text = `This instance has no outcome for ${result.type} of the command ${command}.`
+    throw new GatewayError('ERR_UNKNOWN_COMMAND', text, { operationId: id })
+  }
+  const event = toEvent(result)
+  const made = mapEvent(() => outcome.answer?.(event, operation) as HttpAnswer | undefined, operation)
+  const answer = made ?? defaultAnswer(outcome.state)
+  if (!isAnswerStatus(answer.status)) throw unusable(`The status ${String(answer.status)} cannot be answered.`, id)
+  return answer.problem === undefined
+    ? renderAnswer(answer, event, settings)
+    : renderProblem({ answer, event, operation, settings, isFirst })
+}
+
+function mapEvent<T>(map: () => T, { id, command }: Operation): T {
+  try {
+    return map()
+  } catch (cause) {
+    const text = `The outcome table of ${command} has thrown.`
+    throw new GatewayError('ERR_MAPPER', text, { cause, operationId: id })
+  }
+}
+
+function defaultAnswer(state: 'succeeded' | 'failed'): HttpAnswer {
+  return state === 'succeeded' ? { status: 200 } : { status: 500, problem: { status: 500 } }
+}
+
+function renderAnswer(answer: HttpAnswer, event: Event, settings: HttpSettings): HttpReply {
+  const headers = checkedHeaders(answer, event, settings)
+  if (isBodiless(answer.status)) return { status: answer.status, headers }
+  if (answer.body !== undefined) {
+    return {
+      status: answer.status,
+      headers: { 'content-type': 'application/json', ...headers },
+      body: JSON.stringify(answer.body),
+    }
+  }
+  const contentType = isSafeHeader('content-type', event.contentType) ? event.contentType : 'application/octet-stream'
+  return { status: answer.status, headers: { 'content-type': contentType, ...headers }, body: event.body }
+}
+
+function checkedHeaders(answer: HttpAnswer, event: Event, settings: HttpSettings): Record<string, string> {
+  const headers: Record<string, string> = { 'x-content-type-options': 'nosniff' }
+  for (const [name, value] of Object.entries(answer.headers ?? {})) {
+    if (!isSafeHeader(name, value))
+      throw unusable(`The header ${JSON.stringify(name)} cannot be answered.`, event.correlationId)
+    headers[name.toLowerCase()] = value
+  }
+  if (answer.location !== undefined) {
+    const location = encodeLocation(
+      answer.location,
+      settings.publicUrl === undefined ? {} : { publicUrl: settings.publicUrl },
+    )
+    if (location === undefined) throw unusable('The location leads off this site, or is no URL.', event.correlationId)
+    headers.location = location
+  }
+  return headers
+}
+
+interface Failure {
+  readonly answer: HttpAnswer
+  readonly event: Event
+  readonly operation: Operation
+  readonly settings: HttpSettings
+  readonly isFirst: boolean
+}
+
+function renderProblem({ answer, event, operation, settings, isFirst }: Failure): HttpReply {
+  const { status, type, title, detail, data } = answer.problem ?? { status: answer.status }
+  const isGeneric = event.type === `${operation.command}::Failed`
+  const name = typeName(isGeneric ? 'ERR_WORKER_FAILED' : event.type)
+  const words = name.replaceAll('-', ' ')
+  const problem: Problem = {
+    type: type ?? settings.problemBase + name,
+    title: title ?? (isGeneric ? ERRORS.ERR_WORKER_FAILED.title : words.charAt(0).toUpperCase() + words.slice(1)),
+    status,
+    detail,
+    instance: settings.mounted ? operationUrl(settings, operation.id) : undefined,
+    code: isGeneric ? 'ERR_WORKER_FAILED' : event.type,
+    retry: status >= 500 ? 'new-key' : 'no',
+    outcome: status === 503 ? 'failed' : undefined,
+  }
+  const headers = checkedHeaders(answer, event, settings)
+  if (status === 503 && isFirst) headers['retry-after'] = jitteredRetryAfter()
+  const shown = data === undefined ? jsonOf(event) : data === null ? undefined : JSON.stringify(data)
+  return replyOf(problem, joinJson(problem, ['data', shown]), headers)
+}
+
+function unusable(text: string, operationId: string | undefined): GatewayError {
+  return new GatewayError('ERR_MALFORMED_RESULT', text, operationId === undefined ? {} : { operationId })
+}

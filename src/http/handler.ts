@@ -1,0 +1,202 @@
+import type { Command, GatewayContext, Reply, RequestOptions } from '../core/command.js'
+import { GatewayError } from '../core/errors.js'
+import type { Because } from '../core/lifecycle.js'
+import type { Operation } from '../core/operation.js'
+import { selectMediaType } from './accept.js'
+import { renderEnd } from './answer.js'
+import { headerOf, readBody } from './body.js'
+import { statusDocument } from './document.js'
+import { callHook, principalOf, toHookRequest } from './hooks.js'
+import { readIdempotencyKey } from './idempotency.js'
+import { formatPreferenceApplied, type Preferences, readPreferences } from './prefer.js'
+import { problemReply, toParserError } from './problem.js'
+import { isBodiless } from './safe-headers.js'
+import { type HttpSettings, httpOptionsOf, httpSettingsOf, operationUrl } from './settings.js'
+import type { HttpReply, HttpRequest } from './types.js'
+
+/** One request to a command's route, with what has been read from it. */
+interface Call {
+  readonly command: Command
+  readonly request: HttpRequest
+  readonly settings: HttpSettings
+  readonly preferences: Preferences
+  /** How long the result may take, in milliseconds; undefined for the command's own time. */
+  readonly waitMs: number | undefined
+  /** A 202 can be answered: there is a store, and operations are served. */
+  readonly deferrable: boolean
+}
+
+const UNSAFE = ['POST', 'PUT', 'PATCH', 'DELETE'] as const
+
+/** Why no 202 can be sent although the operation goes on: the code, and whether anything may have happened. */
+const NO_202: Record<Because, 'ERR_RESULT_TIMEOUT' | 'ERR_PUBLISH_UNCONFIRMED' | 'ERR_CLOSED'> = {
+  preference: 'ERR_RESULT_TIMEOUT',
+  timeout: 'ERR_RESULT_TIMEOUT',
+  overload: 'ERR_RESULT_TIMEOUT',
+  unconfirmed: 'ERR_PUBLISH_UNCONFIRMED',
+  shutdown: 'ERR_CLOSED',
+}
+
+/**
+ * Answers a request to a command's route. The promise never rejects: every error is an answer.
+ * With `given`, the data are taken from there, and the body is left alone.
+ */
+export async function handleCommand(
+  command: Command,
+  request: HttpRequest,
+  given?: { readonly data: unknown },
+): Promise<HttpReply> {
+  const settings = httpSettingsOf(command.gateway)
+  const reply = await answerCommand(command, request, given).catch((error: unknown) => problemReply(settings, error))
+  // RFC 7240 section 2: on every answer of the route, as Prefer may have changed any of them.
+  return { ...reply, headers: { ...reply.headers, vary: 'Prefer' } }
+}
+
+/** The answer to what a body parser in front of a command's route has thrown; undefined for every other error. */
+export function answerParserError(gateway: GatewayContext, error: unknown): HttpReply | undefined {
+  const refusal = toParserError(error)
+  return refusal && withHeaders(problemReply(httpSettingsOf(gateway), refusal), { vary: 'Prefer' })
+}
+
+async function answerCommand(
+  command: Command,
+  request: HttpRequest,
+  given?: { readonly data: unknown },
+): Promise<HttpReply> {
+  const options = httpOptionsOf(command.plan.definition)
+  if (given === undefined) {
+    const refusal = refuseMethod(request.method, options.methods ?? UNSAFE)
+    if (refusal !== undefined) return refusal
+  }
+  if (options.produces && selectMediaType(headerOf(request, 'accept'), options.produces) === undefined) {
+    throw new GatewayError('ERR_NOT_ACCEPTABLE', `Available are: ${options.produces.join(', ')}.`)
+  }
+  const settings = httpSettingsOf(command.gateway)
+  const body = given === undefined ? await readBody(request, settings) : undefined
+  const startedAt = command.gateway.settings.clock.monotonic()
+  const call = readCall(command, request, settings)
+  const principal = await principalOf(settings, request)
+  const { data, headers } = await mapRequest(call, principal, { body, given })
+  const key = idempotencyKeyOf(call, options.idempotencyKey === 'required')
+  const reply = await command.request(data, { ...optionsOf(call, principal), headers, startedAt, idempotencyKey: key })
+  return answerReply(call, reply)
+}
+
+function refuseMethod(method: string, methods: readonly string[]): HttpReply | undefined {
+  if (methods.includes(method)) return undefined
+  const allow = [...methods, 'OPTIONS'].join(', ')
+  if (method === 'OPTIONS') return { status: 204, headers: { allow } }
+  throw new GatewayError('ERR_METHOD_NOT_ALLOWED', `Allowed are: ${allow}.`, { headers: { allow } })
+}
+
+function readCall(command: Command, request: HttpRequest, settings: HttpSettings): Call {
+  const { gateway } = command
+  const preferences = readPreferences(request.headers.prefer)
+  const deferrable = gateway.keepsOperations && settings.mounted
+  const { waitSeconds } = preferences
+  const asked = waitSeconds === undefined ? undefined : Math.min(waitSeconds * 1000, gateway.settings.maxWaitMs)
+  const grace = httpOptionsOf(command.plan.definition).asyncGraceMs ?? 0
+  const waitMs = asked ?? (preferences.respondAsync && deferrable ? grace : undefined)
+  return { command, request, settings, preferences, waitMs, deferrable }
+}
+
+async function mapRequest(
+  { command, request, preferences }: Call,
+  principal: string | undefined,
+  { body, given }: { readonly body: unknown; readonly given: { readonly data: unknown } | undefined },
+) {
+  const { input, headers } = httpOptionsOf(command.plan.definition)
+  const forwarded = conditionsOf(request)
+  if (input === undefined && headers === undefined) return { data: given ? given.data : body, headers: forwarded }
+  const full = toHookRequest({ ...request, body }, { principal, preferences })
+  const data = given ? given.data : input ? await callHook('input', () => input(full)) : body
+  const own = headers && (await callHook('headers', () => headers(full)))
+  return { data, headers: { ...forwarded, ...own } }
+}
+
+/** RFC 9110 section 13.2.1: preconditions that only the origin can evaluate are forwarded to it. */
+function conditionsOf(request: HttpRequest): Readonly<Record<string, string>> | undefined {
+  const ifMatch = headerOf(request, 'if-match')
+  const ifNoneMatch = headerOf(request, 'if-none-match')
+  if (ifMatch === undefined && ifNoneMatch === undefined) return undefined
+  return { ...(ifMatch && { 'if-match': ifMatch }), ...(ifNoneMatch && { 'if-none-match': ifNoneMatch }) }
+}
+
+function idempotencyKeyOf({ request }: Call, isRequired: boolean): string | undefined {
+  if (!(UNSAFE as readonly string[]).includes(request.method)) return undefined
+  const key = readIdempotencyKey(request.headers['idempotency-key'])
+  if (key === undefined && isRequired) {
+    throw new GatewayError('ERR_IDEMPOTENCY_KEY_MISSING', 'Send an Idempotency-Key header, such as a quoted UUID.')
+  }
+  return key
+}
+
+function optionsOf({ request, waitMs, deferrable }: Call, principal: string | undefined): RequestOptions {
+  const traceparent = headerOf(request, 'traceparent')
+  const tracestate = traceparent === undefined ? undefined : headerOf(request, 'tracestate')
+  return { principal, waitMs, deferrable, onGone: request.onGone, traceparent, tracestate }
+}
+
+function answerReply(call: Call, reply: Reply): HttpReply {
+  if (reply.kind === 'accepted') return answerAccepted(call, reply.operation, reply.because)
+  const answer = renderEnd(call.command.gateway, reply.operation, !reply.replayed)
+  return applyPreferences(call, reply.replayed ? withHeaders(answer, { 'idempotent-replayed': 'true' }) : answer)
+}
+
+function answerAccepted(call: Call, operation: Operation, because: Because): HttpReply {
+  const { command, settings, deferrable, preferences } = call
+  const operationId = operation.id
+  const isLost = because === 'shutdown' && !command.gateway.outlivesGateway
+  if (!deferrable || isLost) {
+    const text = 'The request was taken, but its result is not known.'
+    return problemReply(settings, new GatewayError(NO_202[because], text, { operationId, outcome: 'unknown' }))
+  }
+  const { onTimeout } = httpOptionsOf(command.plan.definition)
+  if (onTimeout === 'gateway-timeout' && because === 'timeout' && !preferences.respondAsync) {
+    const text = 'The operation goes on; its URL is the instance. A retry needs the same Idempotency-Key.'
+    return problemReply(settings, new GatewayError('ERR_RESULT_TIMEOUT', text, { operationId }))
+  }
+  return { ...accepted(call, operation), ...(because === 'shutdown' && { closeConnection: true }) }
+}
+
+function accepted({ command, settings, preferences, waitMs }: Call, operation: Operation): HttpReply {
+  const url = operationUrl(settings, operation.id)
+  const location = httpOptionsOf(command.plan.definition).accepted?.location?.(operation)
+  const applied = formatPreferenceApplied([
+    ...(preferences.respondAsync ? [['respond-async'] as const] : []),
+    ...waitApplied(preferences, waitMs),
+  ])
+  const headers = {
+    'content-type': 'application/json',
+    location: location ?? url,
+    'content-location': url,
+    link: `<${url}>; rel="status"`,
+    'retry-after': String(settings.retryAfterSeconds),
+    'cache-control': 'no-store',
+    ...(applied && { 'preference-applied': applied }),
+  }
+  return { status: 202, headers, body: statusDocument(command.gateway, operation) }
+}
+
+function waitApplied({ waitSeconds }: Preferences, waitMs: number | undefined): (readonly [string, number])[] {
+  return waitSeconds === undefined || waitMs === undefined ? [] : [['wait', Math.floor(waitMs / 1000)]]
+}
+
+/** RFC 7240 section 4.2 for successes, and `Preference-Applied` for what was honoured. */
+function applyPreferences({ preferences, waitMs }: Call, reply: HttpReply): HttpReply {
+  const { return: wanted } = preferences
+  const applies = wanted !== undefined && reply.status < 300 && !isBodiless(reply.status)
+  const waited = waitApplied(preferences, waitMs)
+  const applied = formatPreferenceApplied([...waited, ...(applies ? [['return', wanted] as const] : [])])
+  const answer = applies && wanted === 'minimal' ? withoutBody(reply) : reply
+  return applied === undefined ? answer : withHeaders(answer, { 'preference-applied': applied })
+}
+
+function withoutBody({ status, headers }: HttpReply): HttpReply {
+  const { 'content-type': _, ...others } = headers
+  return { status: status === 200 ? 204 : status, headers: others }
+}
+
+function withHeaders(reply: HttpReply, headers: Readonly<Record<string, string>>): HttpReply {
+  return { ...reply, headers: { ...reply.headers, ...headers } }
+}

@@ -1,0 +1,79 @@
+import type { Outcome } from '../core/definition.js'
+import type { Event } from '../core/event.js'
+import type { Operation } from '../core/operation.js'
+
+/** What a result event becomes over HTTP. */
+export interface HttpAnswer {
+  readonly status: number
+  /** Checked before it is sent: path-absolute, or on the gateway's own site. */
+  readonly location?: string | undefined
+  /** Checked before they are sent: framing, cookies and redirects are refused. */
+  readonly headers?: Readonly<Record<string, string>> | undefined
+  /** Sent as JSON. @default the data of the event, byte by byte */
+  readonly body?: unknown
+  /** Set for a problem document; the rest of it is filled in. */
+  readonly problem?: ProblemInit | undefined
+}
+
+/** What a failure says of itself in its problem document. */
+export interface ProblemInit {
+  readonly status: number
+  /** @default the problem base and the event's name */
+  readonly type?: string
+  /** @default the event's name in words */
+  readonly title?: string
+  readonly detail?: string
+  /** What clients may read under `data`; null for nothing. @default the data of the event */
+  readonly data?: unknown
+}
+
+/** What most outcomes can be told beside their status. */
+export interface AnswerOptions<E extends Event> {
+  readonly body?: (event: E) => unknown
+  readonly headers?: (event: E) => Readonly<Record<string, string>>
+}
+
+type Locate<E extends Event> = (event: E, operation: Operation) => string
+
+/** 201: something was created; its URL goes into `Location`. Without one, the target of the request was created. */
+export function created<E extends Event>(location?: Locate<E>, options: AnswerOptions<E> = {}): Outcome<E> {
+  return succeeded((event, operation) => ({ ...answer(201, event, options), location: location?.(event, operation) }))
+}
+
+/** 200 with the data of the event, or what `body` makes of it. */
+export function ok<E extends Event>(options: AnswerOptions<E> = {}): Outcome<E> {
+  return succeeded((event) => answer(200, event, options))
+}
+
+/** 204: done, and there is nothing to say about it. */
+export function noContent<E extends Event>(options: Pick<AnswerOptions<E>, 'headers'> = {}): Outcome<E> {
+  return succeeded((event) => answer(204, event, options))
+}
+
+/** 303: the answer is another resource, such as one that existed already. */
+export function seeOther<E extends Event>(location: Locate<E>, options: AnswerOptions<E> = {}): Outcome<E> {
+  return succeeded((event, operation) => ({ ...answer(303, event, options), location: location(event, operation) }))
+}
+
+/** A failure as a problem document (RFC 9457), given by its status or by more of its members. */
+export function problem<E extends Event>(
+  init: number | ProblemInit | ((event: E) => number | ProblemInit),
+  options: Pick<AnswerOptions<E>, 'headers'> = {},
+): Outcome<E> {
+  return {
+    state: 'failed',
+    answer: (event: E): HttpAnswer => {
+      const made = typeof init === 'function' ? init(event) : init
+      const full = typeof made === 'object' ? made : { status: made }
+      return { status: full.status, headers: options.headers?.(event), problem: full }
+    },
+  }
+}
+
+function succeeded<E extends Event>(make: (event: E, operation: Operation) => HttpAnswer): Outcome<E> {
+  return { state: 'succeeded', answer: make }
+}
+
+function answer<E extends Event>(status: number, event: E, { body, headers }: AnswerOptions<E>): HttpAnswer {
+  return { status, headers: headers?.(event), ...(body && { body: body(event) ?? null }) }
+}

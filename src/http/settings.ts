@@ -1,0 +1,184 @@
+import type { GatewayContext } from '../core/command.js'
+import type { AnyDefinition } from '../core/definition.js'
+import type { Extension } from '../core/gateway.js'
+import type { Operation } from '../core/operation.js'
+import { configError, type NumberRule, refuseUnknown, resolveNumbers } from '../core/options.js'
+import type { Preferences } from './prefer.js'
+import type { HttpRequest } from './types.js'
+
+/** A gateway of whichever events, as adapters take it. */
+export type AnyGateway = GatewayContext & { close(): Promise<void> }
+
+/** What a client wants to do with an operation. */
+export type Verb = 'read' | 'cancel'
+
+/** The request as hooks see it. */
+export interface HookRequest extends HttpRequest {
+  /** Repeated parameters are lists. */
+  readonly query: Readonly<Record<string, string | readonly string[]>>
+}
+
+/** The request as the mapping to the event sees it. */
+export interface CommandRequest extends HookRequest {
+  readonly principal: string | undefined
+  readonly preferences: Preferences
+}
+
+/** Options of the HTTP layer. */
+export interface HttpOptions {
+  /** Where operations are served: the path below which the adapter's `operations` is mounted. @default '/operations' */
+  readonly operationsPath?: string
+  /** Origin, and prefix, of absolute links; never taken from the request. @default path-absolute links */
+  readonly publicUrl?: string
+  /** What an ended operation answers: a redirect to its result, or always a document. @default 'redirect' */
+  readonly statusStyle?: StatusStyle
+  /** Comes before the name of every problem type. @default 'urn:respond-async:problem:' */
+  readonly problemBase?: string
+  /** The longest request body that `handle` reads, in bytes. @default 1048576 */
+  readonly bodyLimit?: number
+  /** How long one event stream lasts; clients then connect again. @default 300000 */
+  readonly streamMs?: number
+  /** How many event streams may be open at the same time. @default 1000 */
+  readonly maxStreams?: number
+  /** What clients are told to wait between two polls, in seconds. @default 1 */
+  readonly retryAfterSeconds?: number
+  /** Whose request it is; operations belong to this principal. An error with a `status` from 400 to 499 is answered so. */
+  readonly principal?: (request: HookRequest) => string | undefined | Promise<string | undefined>
+  /** Who may do what with an operation. @default its own principal */
+  readonly authorize?: (operation: Operation, principal: string | undefined, verb: Verb) => boolean | Promise<boolean>
+}
+
+/** `redirect`: 202 while running, then 303 to the result. `document`: always 200 and a status document. */
+export type StatusStyle = 'redirect' | 'document'
+
+/** What a command says about its HTTP side. */
+export interface HttpCommandOptions<Data> {
+  /** Makes the data of the request event. @default the request body */
+  readonly input?: (request: CommandRequest) => Data | Promise<Data>
+  /** Headers of the request event. */
+  readonly headers?: (request: CommandRequest) => Readonly<Record<string, string>>
+  /** What a 202 points to: by default the operation; a resource whose id is the operation's may be named instead. */
+  readonly accepted?: { readonly location?: (operation: Operation) => string }
+  /** Media types of the answers; a request that accepts none of them gets 406. @default whatever the results are */
+  readonly produces?: readonly string[]
+  /** Methods that publish. GET and other safe methods must be named. @default ['POST', 'PUT', 'PATCH', 'DELETE'] */
+  readonly methods?: readonly string[]
+  /** What a request gets whose result is late: 202, or 504 as from an ordinary gateway. @default 'accepted' */
+  readonly onTimeout?: 'accepted' | 'gateway-timeout'
+  /** Whether requests must carry an `Idempotency-Key`. @default 'optional' */
+  readonly idempotencyKey?: 'optional' | 'required'
+  /** How long a `respond-async` request waits all the same, so that instant results come at once. @default 0 */
+  readonly asyncGraceMs?: number
+}
+
+type Hooks = Pick<HttpOptions, 'principal' | 'authorize' | 'publicUrl'>
+
+/** The options with their defaults, and what is known of the mounted routes. */
+export interface HttpSettings extends Required<Omit<HttpOptions, keyof Hooks>>, Hooks {
+  /** Operations are served, so that a 202 can name one. */
+  mounted: boolean
+  /** Open event streams. */
+  streams: number
+}
+
+const NUMBERS = {
+  bodyLimit: [1_048_576, 1, 1_073_741_824],
+  streamMs: [300_000, 1, 86_400_000],
+  maxStreams: [1000, 0, 1_000_000],
+  retryAfterSeconds: [1, 0, 3600],
+} as const satisfies Record<string, NumberRule>
+
+const COMMAND_NUMBERS = { asyncGraceMs: [0, 0, 25_000] } as const satisfies Record<string, NumberRule>
+
+const TEXTS = ['operationsPath', 'publicUrl', 'statusStyle', 'problemBase', 'principal', 'authorize'] as const
+
+const COMMAND_OPTIONS = [
+  'input',
+  'headers',
+  'accepted',
+  'produces',
+  'methods',
+  'onTimeout',
+  'idempotencyKey',
+  'asyncGraceMs',
+]
+
+/** The names of all options of the HTTP layer. */
+export const HTTP_OPTIONS: readonly string[] = [...Object.keys(NUMBERS), ...TEXTS]
+
+/**
+ * Makes the extension with which the core carries the HTTP settings.
+ * @throws GatewayError ERR_CONFIG that says what was given and what is allowed.
+ */
+export function createHttpExtension(options: HttpOptions): Extension {
+  return { settings: resolveHttpOptions(options), commandOptions: COMMAND_OPTIONS, checkCommand }
+}
+
+/** The HTTP settings of a gateway. */
+export function httpSettingsOf(gateway: GatewayContext): HttpSettings {
+  return gateway.extension as HttpSettings
+}
+
+/** The HTTP side of a command's definition. */
+export function httpOptionsOf(definition: AnyDefinition): HttpCommandOptions<unknown> {
+  return definition as HttpCommandOptions<unknown>
+}
+
+/** The URL of an operation, or of something below it. */
+export function operationUrl(settings: HttpSettings, id: string, part = ''): string {
+  return `${settings.publicUrl ?? ''}${settings.operationsPath}/${id}${part}`
+}
+
+function resolveHttpOptions(options: HttpOptions): HttpSettings {
+  const { operationsPath = '/operations', publicUrl, statusStyle = 'redirect', problemBase } = options
+  check(['operationsPath', operationsPath], /^(\/[\w.~-]+)+$/.test(operationsPath), "a path such as '/operations'")
+  checkChoice('statusStyle', statusStyle, ['redirect', 'document'])
+  check(['publicUrl', publicUrl], publicUrl === undefined || isPublicUrl(publicUrl), 'an http(s) URL without query')
+  for (const name of ['principal', 'authorize'] as const) checkFunction(name, options[name])
+  return {
+    ...resolveNumbers(NUMBERS, options as Readonly<Record<string, unknown>>),
+    ...{ operationsPath, statusStyle, problemBase: problemBase ?? 'urn:respond-async:problem:' },
+    ...(publicUrl === undefined ? {} : { publicUrl: publicUrl.replace(/\/+$/, '') }),
+    ...(options.principal && { principal: options.principal }),
+    ...(options.authorize && { authorize: options.authorize }),
+    mounted: false,
+    streams: 0,
+  }
+}
+
+function isPublicUrl(text: string): boolean {
+  return /^https?:\/\/[^?#\s]+$/.test(text) && URL.canParse(text)
+}
+
+function checkCommand(definition: object): void {
+  const options = definition as HttpCommandOptions<unknown>
+  const { methods, produces, onTimeout, idempotencyKey, accepted } = options
+  resolveNumbers(COMMAND_NUMBERS, options as Readonly<Record<string, unknown>>)
+  checkFunction('input', options.input)
+  checkFunction('headers', options.headers)
+  if (accepted !== undefined) refuseUnknown(accepted, ['location'], 'accepted')
+  checkFunction('accepted.location', accepted?.location)
+  check(['methods', methods], isTextList(methods), "a list of methods such as ['GET']")
+  check(['produces', produces], isTextList(produces), "a list of media types such as ['application/json']")
+  checkChoice('onTimeout', onTimeout, ['accepted', 'gateway-timeout'])
+  checkChoice('idempotencyKey', idempotencyKey, ['optional', 'required'])
+}
+
+function checkChoice(name: string, value: string | undefined, choices: readonly string[]): void {
+  const allowed = choices.map((choice) => `'${choice}'`).join(' or ')
+  check([name, value], value === undefined || choices.includes(value), allowed)
+}
+
+function isTextList(value: unknown): boolean {
+  return (
+    value === undefined || (Array.isArray(value) && value.length > 0 && value.every((item) => typeof item === 'string'))
+  )
+}
+
+function checkFunction(name: string, value: unknown): void {
+  check([name, value], value === undefined || typeof value === 'function', 'a function')
+}
+
+function check([name, value]: readonly [name: string, value: unknown], isValid: boolean, allowed: string): void {
+  if (!isValid) throw configError(name, value, allowed)
+}

@@ -1,0 +1,2 @@
+export { type MemoryStoreOptions, memoryStore } from './stores/memory/index.js'
+export { type MemoryTransport, type MemoryTransportOptions, memoryTransport } from './transports/memory/index.js'

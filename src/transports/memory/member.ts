@@ -1,0 +1,93 @@
+import type { GatewayError } from '../../core/errors.js'
+import type { EventMessage } from '../../core/event.js'
+import type { Delivery, MessageHandler, Settlement } from '../../core/transport.js'
+import type { Fifo } from './fifo.js'
+
+/** A message in a group. Its number tells its age, also after a redelivery. */
+export interface Entry {
+  readonly message: EventMessage
+  readonly number: number
+  readonly attempt: number
+  readonly queue: Fifo<Entry>
+}
+
+/** A reader's part in a group. Whatever its handler throws, rejects or returns, only a settlement gets out. */
+export class Member {
+  concurrency: number
+  readonly caughtUp: Promise<void>
+  readonly #onMessage: MessageHandler
+  readonly #queues: readonly Fifo<Entry>[]
+  #open = true
+  #running = 0
+  #history = { end: 0, left: 0 }
+  #reach: () => void = ignore
+  #fail: (error: GatewayError) => void = ignore
+  #idle: (() => void)[] = []
+
+  constructor(onMessage: MessageHandler, queues: readonly Fifo<Entry>[], concurrency = Number.POSITIVE_INFINITY) {
+    this.#onMessage = onMessage
+    this.#queues = queues
+    this.concurrency = concurrency
+    this.caughtUp = new Promise((resolve, reject) => {
+      this.#reach = resolve
+      this.#fail = reject
+    })
+    // Most users do not wait for it.
+    this.caughtUp.catch(ignore)
+  }
+
+  /** Says what is there before this member: `left` unsettled messages, none of them newer than `end`. */
+  expect(left: number, end: number): void {
+    this.#history = { end, left }
+    if (left === 0) this.#reach()
+  }
+
+  /** Hears of every message that its group is done with. */
+  handled(number: number): void {
+    if (this.#history.left === 0 || number > this.#history.end) return
+    this.#history.left -= 1
+    if (this.#history.left === 0) this.#reach()
+  }
+
+  /** The oldest message for this member, if it has room for one. */
+  take(): Entry | undefined {
+    if (!this.#open || this.#running >= this.concurrency) return undefined
+    let oldest: Entry | undefined
+    for (const { first } of this.#queues) {
+      if (first !== undefined && (oldest === undefined || first.number < oldest.number)) oldest = first
+    }
+    return oldest?.queue.shift()
+  }
+
+  /** Calls the handler; a settlement that is not there at once is given to `later`. */
+  call(message: EventMessage, delivery: Delivery, later: (settlement: Settlement) => void): Settlement | undefined {
+    let outcome: ReturnType<MessageHandler>
+    try {
+      outcome = this.#onMessage(message, delivery)
+    } catch {
+      return 'requeue'
+    }
+    if (typeof outcome !== 'object' || outcome === null) return outcome ?? 'ack'
+    this.#running += 1
+    Promise.resolve(outcome).then(
+      (settlement) => this.#finish(settlement ?? 'ack', later),
+      () => this.#finish('requeue', later),
+    )
+    return undefined
+  }
+
+  #finish(settlement: Settlement, later: (settlement: Settlement) => void): void {
+    this.#running -= 1
+    later(settlement)
+    if (this.#running === 0) for (const resolve of this.#idle.splice(0)) resolve()
+  }
+
+  /** Takes no more messages, and resolves when the running calls have settled. */
+  async close(error: GatewayError): Promise<void> {
+    this.#open = false
+    this.#fail(error)
+    if (this.#running > 0) await new Promise<void>((resolve) => this.#idle.push(resolve))
+  }
+}
+
+function ignore(): void {}

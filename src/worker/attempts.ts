@@ -1,0 +1,124 @@
+import { GatewayError, toGatewayError } from '../core/errors.js'
+import { type EventMessage, parseData, toMessage } from '../core/event.js'
+import { SEQUENCE_HEADER } from '../core/operation.js'
+import { validateData } from '../core/schema.js'
+import type { Answer } from './dedupe.js'
+import type { WorkerSettings } from './settings.js'
+import type { HandleOptions, Handler, ResultEvent, WorkerEvents } from './types.js'
+import type { Waits } from './waits.js'
+
+/** Events whose types are not known before run time. */
+export type AnyEvents = Record<string, unknown>
+
+/** One delivery of a request, and how it is carried out. */
+export interface Job extends HandleOptions<AnyEvents, string> {
+  readonly request: EventMessage
+  readonly handler: Handler<AnyEvents, string>
+  /** How often the request has been delivered. */
+  readonly delivered: number
+}
+
+/** What the attempts work with. */
+export interface AttemptParts {
+  readonly settings: WorkerSettings
+  readonly waits: Waits
+  readonly note: <Name extends keyof WorkerEvents>(name: Name, payload: WorkerEvents[Name]) => void
+}
+
+/** All that clients learn where no `failure` says more: errors may name hosts, tables and people. */
+const MESSAGES = { error: 'The request could not be carried out.', invalid: 'The request is not valid.' }
+const MAX_BACKOFF_MS = 30_000
+/** Beyond what one attempt sends, so that the progress of each later attempt has greater numbers. */
+const SEQUENCES = 1_000_000
+
+/** Runs handlers, tries again what fails, and says so when all has failed. */
+export class Attempts {
+  readonly #parts: AttemptParts
+
+  constructor(parts: AttemptParts) {
+    this.#parts = parts
+  }
+
+  /** Rejects only when the worker closes. */
+  async answer(job: Job): Promise<Answer> {
+    const { settings, waits, note } = this.#parts
+    const { request, delivered } = job
+    for (let count = 0; ; count += 1) {
+      let data: unknown
+      try {
+        // Parsed for each attempt anew, as a handler may have changed what it got.
+        data = await validateData(settings.events[request.type], parseData(request))
+      } catch (error) {
+        return this.#fail(job, { error: toGatewayError(error, 'ERR_MALFORMED_BODY'), reason: 'invalid' })
+      }
+      try {
+        return { results: await this.#attempt(job, data, count), park: false }
+      } catch (error) {
+        if (waits.hasEnded('work')) throw error
+        if (count + 1 >= settings.attempts) return this.#fail(job, { error, reason: 'error', data })
+        const delayMs = this.backoffMs(count)
+        note('retry', { request, attempt: delivered + count, delayMs, error })
+        await waits.pause(delayMs)
+      }
+    }
+  }
+
+  /** With full jitter, so that what failed together is not tried again together. */
+  backoffMs(failures: number): number {
+    return Math.random() * Math.min(this.#parts.settings.backoffMs * 2 ** failures, MAX_BACKOFF_MS)
+  }
+
+  #attempt({ request, handler, delivered }: Job, data: unknown, count: number): Promise<readonly EventMessage[]> {
+    const { id, type, correlationId, key, headers } = request
+    const { attempts, timeoutMs } = this.#parts.settings
+    const attempt = delivered + count
+    let sequence = ((delivered - 1) * attempts + count) * SEQUENCES
+    return this.#parts.waits.until(async (signal) => {
+      const progress = (data: unknown) => {
+        sequence += 1
+        const event = { type: `${type}::Progress`, data, headers: { [SEQUENCE_HEADER]: `${sequence}` } }
+        if (!signal.aborted) void this.#progress(request, event)
+      }
+      const result = await handler({ data, id, correlationId, key, headers, signal, attempt, progress })
+      return Promise.all([result ?? []].flat().map((event) => this.#encode(request, event)))
+    }, timeoutMs)
+  }
+
+  async #progress(request: EventMessage, event: ResultEvent<AnyEvents>): Promise<void> {
+    try {
+      const message = await this.#encode(request, event)
+      await this.#parts.settings.transport.publish(message, { channel: 'results', replyTo: request.replyTo })
+    } catch (error) {
+      this.#parts.note('error', toGatewayError(error))
+    }
+  }
+
+  async #fail(job: Job, why: { error: unknown; reason: keyof typeof MESSAGES; data?: unknown }): Promise<Answer> {
+    const { request, failure } = job
+    const { error, reason, data } = why
+    this.#parts.note('error', toGatewayError(error, 'ERR_WORKER_FAILED'))
+    try {
+      if (failure) return { results: [await this.#encode(request, failure(error, { ...request, data }))], park: true }
+    } catch (cause) {
+      this.#parts.note('error', toGatewayError(cause, 'ERR_WORKER_FAILED'))
+    }
+    const general = { type: `${request.type}::Failed`, data: { reason, message: MESSAGES[reason] } }
+    return { results: [this.#toMessage(request, general)], park: true }
+  }
+
+  async #encode(request: EventMessage, event: ResultEvent<AnyEvents>): Promise<EventMessage> {
+    if (typeof event?.type !== 'string') {
+      throw new GatewayError('ERR_WORKER_FAILED', `A handler of ${request.type} returned what is no event.`)
+    }
+    if (event.body === undefined) await validateData(this.#parts.settings.events[event.type], event.data)
+    return this.#toMessage(request, event)
+  }
+
+  #toMessage(request: EventMessage, event: ResultEvent<AnyEvents>): EventMessage {
+    const { source, clock } = this.#parts.settings
+    const { id: causationId, correlationId, traceparent, tracestate, tenant } = request
+    const { type, key = request.key, headers = {}, data, body, contentType } = event
+    const envelope = { type, source, correlationId, causationId, key, traceparent, tracestate, tenant, headers }
+    return toMessage({ ...envelope, ...(body === undefined ? { data } : { body, contentType }) }, clock)
+  }
+}

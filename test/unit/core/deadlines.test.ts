@@ -1,0 +1,176 @@
+import { describe, expect, it } from 'vitest'
+import { Deadlines } from '../../../src/core/deadlines.js'
+import { testClock } from './support.js'
+
+function setup() {
+  const clock = testClock()
+  return { clock, deadlines: new Deadlines(clock) }
+}
+
+describe('Deadlines', () => {
+  it.each([
+    ['a tick', 10],
+    ['less than a tick', 1],
+    ['a fraction', 0.5],
+    ['the default wait', 5000],
+    ['one turn of the wheel', 40_960],
+    ['more than one turn', 41_000],
+    ['many turns', 300_000],
+  ])('calls once, not before its time and at most two ticks later: %s', async (_, ms) => {
+    const { clock, deadlines } = setup()
+    clock.stall(3)
+    const calls: number[] = []
+    const from = clock.monotonic()
+    deadlines.add(ms, () => calls.push(clock.monotonic() - from))
+    await clock.advance(ms - 0.1)
+    expect(calls).toEqual([])
+    await clock.advance(20.1)
+    expect(calls).toHaveLength(1)
+    expect(calls[0]).toBeGreaterThanOrEqual(ms)
+    await clock.advance(50_000)
+    expect(calls).toHaveLength(1)
+    expect(deadlines.size).toBe(0)
+  })
+
+  it('never calls synchronously, also for no time at all', async () => {
+    const { clock, deadlines } = setup()
+    let called = false
+    deadlines.add(0, () => {
+      called = true
+    })
+    deadlines.add(-5, () => {})
+    expect(called).toBe(false)
+    await clock.advance(20)
+    expect(called).toBe(true)
+    expect(deadlines.size).toBe(0)
+  })
+
+  it('calls in the order of the times, whatever the order of the additions', async () => {
+    const { clock, deadlines } = setup()
+    const calls: number[] = []
+    for (const ms of [500, 50_000, 20, 41_000, 90_000, 30]) deadlines.add(ms, () => calls.push(ms))
+    await clock.advance(100_000)
+    expect(calls).toEqual([20, 30, 500, 41_000, 50_000, 90_000])
+  })
+
+  it('FM-F2 uses one timer for all, which ends by itself when nothing is left', async () => {
+    const { clock, deadlines } = setup()
+    for (let ms = 0; ms < 1000; ms += 1) deadlines.add(ms, () => {})
+    expect(clock.timers).toBe(1)
+    await clock.advance(1020)
+    expect(deadlines.size).toBe(0)
+    await clock.advance(41_000)
+    expect(clock.timers).toBe(0)
+  })
+
+  it('PEER-T5 100,000 entries that are taken back leave nothing', async () => {
+    const { clock, deadlines } = setup()
+    const added = Array.from({ length: 100_000 }, (_, index) =>
+      deadlines.add(index, () => {
+        throw new Error('was taken back')
+      }),
+    )
+    expect(deadlines.size).toBe(100_000)
+    for (const deadline of added) deadlines.cancel(deadline)
+    for (const deadline of added) deadlines.cancel(deadline)
+    expect(deadlines.size).toBe(0)
+    await clock.advance(41_000)
+    expect(clock.timers).toBe(0)
+  })
+
+  it('takes an entry that is due back from within the call of another one', async () => {
+    const { clock, deadlines } = setup()
+    const calls: string[] = []
+    const first = deadlines.add(10, () => {
+      calls.push('first')
+      deadlines.cancel(second)
+      deadlines.cancel(first)
+    })
+    const second = deadlines.add(10, () => calls.push('second'))
+    deadlines.add(10, () => calls.push('third'))
+    await clock.advance(20)
+    expect(calls).toEqual(['first', 'third'])
+    expect(deadlines.size).toBe(0)
+  })
+
+  it('adds from within a call', async () => {
+    const { clock, deadlines } = setup()
+    const calls: number[] = []
+    deadlines.add(10, () => {
+      calls.push(clock.monotonic())
+      deadlines.add(10, () => calls.push(clock.monotonic()))
+    })
+    await clock.advance(40)
+    expect(calls).toEqual([10, 20])
+  })
+
+  it('FM-A3 after a stall what has arrived is read before anybody is told that time is up', async () => {
+    const { clock, deadlines } = setup()
+    const calls: string[] = []
+    const waiting = deadlines.add(100, () => calls.push('due'))
+    clock.stall(5000)
+    // A result that lies in the socket is read in the turn in which the timer fires, behind it.
+    clock.setTimer(() => deadlines.cancel(waiting), 0)
+    await clock.advance(0)
+    await clock.advance(20)
+    expect(calls).toEqual([])
+    expect(deadlines.size).toBe(0)
+  })
+
+  it('a stall of many turns of the wheel calls everything that fell due, once', async () => {
+    const { clock, deadlines } = setup()
+    const calls: number[] = []
+    for (const ms of [10, 40_950, 40_970, 90_000, 400_000]) deadlines.add(ms, () => calls.push(ms))
+    clock.stall(200_000)
+    await clock.advance(0)
+    expect(calls.sort((a, b) => a - b)).toEqual([10, 40_950, 40_970, 90_000])
+    await clock.advance(200_020)
+    expect(calls).toHaveLength(5)
+  })
+
+  it.each([999_999_999_000, Number.MAX_SAFE_INTEGER])('FM-E6 %d ms never come at once, and need no timer that overflows', async (ms) => {
+    const { clock, deadlines } = setup()
+    const asked: number[] = []
+    const watched = new Deadlines({
+      ...clock,
+      setTimer: (callback, delay) => {
+        asked.push(delay)
+        return clock.setTimer(callback, delay)
+      },
+    })
+    for (const wheel of [deadlines, watched]) {
+      wheel.add(ms, () => {
+        throw new Error('too early')
+      })
+    }
+    await clock.advance(100_000)
+    expect(Math.max(...asked)).toBeLessThan(2 ** 31)
+    expect(watched.size).toBe(1)
+  })
+
+  it('wakes for an earlier entry that comes after a later one', async () => {
+    const { clock, deadlines } = setup()
+    const calls: string[] = []
+    deadlines.add(40_000, () => calls.push('late'))
+    await clock.advance(15)
+    deadlines.add(10, () => calls.push('early'))
+    await clock.advance(25)
+    expect(calls).toEqual(['early'])
+  })
+
+  it('what is pending still comes after close, and then no timer stays', async () => {
+    const { clock, deadlines } = setup()
+    const calls: string[] = []
+    deadlines.add(10, () => calls.push('pending'))
+    deadlines.close()
+    await clock.advance(30)
+    expect(calls).toEqual(['pending'])
+    deadlines.cancel(deadlines.add(40_000, () => {}))
+    expect(clock.timers).toBe(1)
+    deadlines.close()
+    expect(clock.timers).toBe(0)
+    deadlines.add(10, () => calls.push('afterwards'))
+    await clock.advance(30)
+    expect(calls).toEqual(['pending', 'afterwards'])
+  })
+})

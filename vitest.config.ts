@@ -1,0 +1,56 @@
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { defineConfig } from 'vitest/config'
+import { entries, specifierOf } from './scripts/entries.js'
+
+// Tests and examples import the package by its name and get the sources, so that no build stands between edit and test.
+const alias = Object.entries(entries).map(([entry, file]) => ({
+  find: new RegExp(`^${specifierOf(entry)}$`),
+  replacement: fileURLToPath(new URL(file, import.meta.url)),
+}))
+
+interface ProjectOptions {
+  testTimeout?: number
+  globalSetup?: string
+}
+
+function project(name: string, options: ProjectOptions = {}) {
+  return {
+    extends: true as const,
+    test: { name, include: [`test/${name}/**/*.test.ts`], hookTimeout: 30_000, ...options },
+  }
+}
+
+// With TEST_RESULTS_DIR each run leaves a report there, for a summary over several runs.
+const results = process.env.TEST_RESULTS_DIR
+const reportFile = results && join(results, `${Date.now()}-${process.pid}.json`)
+
+export default defineConfig(({ mode }) => {
+  const deep = mode === 'deep' || process.env.DEEP === '1'
+  return {
+    resolve: { alias },
+    test: {
+      passWithNoTests: true,
+      env: deep ? { DEEP: '1' } : {},
+      reporters: reportFile ? ['default', ['json', { outputFile: reportFile }]] : ['default'],
+      projects: [
+        project('unit'),
+        project('property', { testTimeout: 30_000 }),
+        project('contract', { testTimeout: 15_000 }),
+        project('race', { testTimeout: deep ? 600_000 : 120_000 }),
+        project('integration', { testTimeout: 30_000 }),
+        project('packaging', { testTimeout: 120_000, globalSetup: 'test/packaging/setup.ts' }),
+        project('repo', { testTimeout: 60_000 }),
+      ],
+      coverage: {
+        provider: 'v8',
+        include: ['src/**/*.ts'],
+        reporter: ['text-summary', 'json-summary', 'html'],
+        thresholds: {
+          'src/core/**': { branches: 95 },
+          'src/http/**': { branches: 95 },
+        },
+      },
+    },
+  }
+})
