@@ -66,16 +66,31 @@ export class Breaker {
    * @throws GatewayError `uncertain` when it takes too long, or fails with an error that is not ours: its outcome is then
    * unknown. Else what the call throws.
    */
-  async run<T>(call: () => Promise<T>): Promise<T> {
-    try {
-      const value = await this.#inTime(call)
-      if (this.#failures > 0 || this.#down) this.#recover()
-      return value
-    } catch (error) {
-      const known = isGatewayError(error) ? error : this.#unknown(ERRORS[this.#options.uncertain].title, error)
-      if (FAILURES.has(known.code)) this.#fail(error)
-      throw known
-    }
+  run<T>(call: () => Promise<T>): Promise<T> {
+    const { deadlines, uncertain, timeoutMs } = this.#options
+    // One promise for the call, its time-out and its verdict: several calls are made for every request.
+    return new Promise<T>((resolve, reject) => {
+      const fail = (cause: unknown) => {
+        deadlines.cancel(deadline)
+        const unknown = { cause, outcome: 'unknown' } as const
+        const error = isGatewayError(cause) ? cause : new GatewayError(uncertain, ERRORS[uncertain].title, unknown)
+        if (FAILURES.has(error.code)) this.#fail(error)
+        reject(error)
+      }
+      const deadline = deadlines.add(timeoutMs, () => {
+        fail(new GatewayError(uncertain, `There was no answer within ${timeoutMs} ms.`, { outcome: 'unknown' }))
+      })
+      // A call that throws instead of rejecting is treated alike.
+      try {
+        call().then((value) => {
+          deadlines.cancel(deadline)
+          if (this.#failures > 0 || this.#down) this.#recover()
+          resolve(value)
+        }, fail)
+      } catch (error) {
+        fail(error)
+      }
+    })
   }
 
   /** The dependency says by itself that it is gone, or back. */
@@ -85,32 +100,6 @@ export class Breaker {
       this.#down = true
       this.#opened(cause)
     }
-  }
-
-  #inTime<T>(call: () => Promise<T>): Promise<T> {
-    const { deadlines, timeoutMs } = this.#options
-    return new Promise<T>((resolve, reject) => {
-      const deadline = deadlines.add(timeoutMs, () => {
-        reject(this.#unknown(`There was no answer within ${timeoutMs} ms.`))
-      })
-      const settle = <V>(settled: (value: V) => void, value: V) => {
-        deadlines.cancel(deadline)
-        settled(value)
-      }
-      // A call that throws instead of rejecting is treated alike.
-      try {
-        call().then(
-          (value) => settle(resolve, value),
-          (error: unknown) => settle(reject, error),
-        )
-      } catch (error) {
-        settle(reject, error)
-      }
-    })
-  }
-
-  #unknown(message: string, cause?: unknown): GatewayError {
-    return new GatewayError(this.#options.uncertain, message, { cause, outcome: 'unknown' })
   }
 
   #fail(error: unknown): void {

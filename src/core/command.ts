@@ -79,7 +79,7 @@ export class Command<Data = unknown, Result extends Event = Event> {
    * Publishes the request event and waits for its result; an operation that goes on is a value, not an error.
    * @throws GatewayError when the request is refused: bad input, a limit, broker or store out of reach.
    */
-  request(data: Data, options: RequestOptions = {}): Promise<Reply<Result>> {
-    return this.#request(data, options) as Promise<Reply<Result>>
+  async request(data: Data, options: RequestOptions = {}): Promise<Reply<Result>> {
+    return (await this.#request(data, options)) as Reply<Result>
   }
 }

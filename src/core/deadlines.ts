@@ -22,7 +22,8 @@ export class Deadline {
  */
 export class Deadlines {
   readonly #clock: Clock
-  readonly #slots: Deadline[] = Array.from({ length: SLOTS }, ring)
+  /** Each is made when it is first needed: a gateway is then cheap to make. */
+  readonly #slots: (Deadline | undefined)[] = new Array(SLOTS)
   #size = 0
   #tick: number
   #wakeTick = Number.POSITIVE_INFINITY
@@ -68,7 +69,10 @@ export class Deadlines {
   }
 
   #slotOf(tick: number): Deadline {
-    return this.#slots[tick % SLOTS] as Deadline
+    const index = tick % SLOTS
+    const slot = this.#slots[index] ?? ring()
+    this.#slots[index] = slot
+    return slot
   }
 
   #sleepUntil(tick: number): void {
@@ -93,8 +97,8 @@ export class Deadlines {
   }
 
   #collect(tick: number, now: number, due: Deadline): void {
-    const slot = this.#slotOf(tick)
-    let deadline = slot.next
+    const slot = this.#slots[tick % SLOTS]
+    let deadline = slot?.next
     while (deadline !== undefined && deadline !== slot) {
       const { next } = deadline
       if (deadline.dueTick <= now) {
@@ -115,8 +119,8 @@ export class Deadlines {
   /** The next tick whose slot holds anything; it may hold entries of a later round only, which cost one look. */
   #nextTick(): number {
     for (let tick = this.#tick + 1; tick < this.#tick + SLOTS; tick += 1) {
-      const slot = this.#slotOf(tick)
-      if (slot.next !== slot) return tick
+      const slot = this.#slots[tick % SLOTS]
+      if (slot !== undefined && slot.next !== slot) return tick
     }
     return this.#tick + SLOTS
   }

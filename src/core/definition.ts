@@ -109,7 +109,8 @@ function checkDefinition(definition: AnyDefinition, extraOptions: readonly strin
     throw configError(`progress of ${publish}`, progress, 'a list of event types')
   }
   const both = [`${publish}::Progress`, ...(progress ?? [])].find((type) => Object.hasOwn(outcomes, type))
-  if (both !== undefined) throw new GatewayError('ERR_CONFIG', `${both} is a progress event and cannot be a result too.`)
+  if (both !== undefined)
+    throw new GatewayError('ERR_CONFIG', `${both} is a progress event and cannot be a result too.`)
   if (cancel !== undefined && !isType(cancel)) throw configError(`cancel of ${publish}`, cancel, 'an event type')
   if (key !== undefined && typeof key !== 'function')
     throw configError(`key of ${publish}`, key, 'a function of the data')

@@ -41,8 +41,9 @@ export interface Event<Type extends string = string, Data = unknown> extends Env
 }
 
 /** What the maker of an event gives; the rest of the envelope is filled in. */
-export type EventInit = Pick<EventMessage, 'type' | 'source'> &
-  Partial<Omit<EventMessage, 'type' | 'source' | 'body'>> & { readonly data?: unknown; readonly body?: Uint8Array }
+export type EventInit = Pick<EventMessage, 'type' | 'source'> & {
+  readonly [Name in Exclude<keyof EventMessage, 'type' | 'source'>]?: EventMessage[Name] | undefined
+} & { readonly data?: unknown }
 
 const NO_HEADERS: Readonly<Record<string, string>> = Object.freeze(Object.create(null))
 
@@ -52,14 +53,23 @@ const NO_HEADERS: Readonly<Record<string, string>> = Object.freeze(Object.create
  */
 export function toMessage(init: EventInit, clock: Clock): EventMessage {
   const time = init.time ?? clock.now()
-  const { data, body, ...rest } = init
+  // Field by field: spreading the init costs ten times as much, and every request and result comes through here.
   return {
-    ...rest,
     id: init.id ?? createId(time),
+    type: init.type,
+    source: init.source,
     time,
+    correlationId: init.correlationId,
+    causationId: init.causationId,
+    key: init.key,
+    traceparent: init.traceparent,
+    tracestate: init.tracestate,
+    tenant: init.tenant,
+    dataSchema: init.dataSchema,
     headers: init.headers === undefined ? NO_HEADERS : copyHeaders(init.headers),
+    replyTo: init.replyTo,
     contentType: init.contentType ?? 'application/json',
-    body: body ?? encodeJson(data),
+    body: init.body ?? encodeJson(init.data),
   }
 }
 
@@ -89,8 +99,13 @@ export function isJson(contentType: string): boolean {
  */
 export function parseData(message: Pick<EventMessage, 'body' | 'contentType'>): unknown {
   if (!isJson(message.contentType)) return message.body
-  const { body } = message
-  return JSON.parse(Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString('utf8'))
+  return JSON.parse(textOf(message.body))
+}
+
+/** The text of a body in UTF-8. */
+export function textOf(body: Uint8Array): string {
+  const bytes = Buffer.isBuffer(body) ? body : Buffer.from(body.buffer, body.byteOffset, body.byteLength)
+  return bytes.toString('utf8')
 }
 
 /** The view of a message that application code gets; `data` is parsed on first use. */

@@ -122,7 +122,7 @@ export class CoreGateway<Events = Record<string, unknown>> implements GatewayCon
     if (this.#parts.commands.has(plan.name)) throw configError(`The command ${plan.name} exists already.`)
     if (this.#state !== 'new' || this.#starting) throw configError(`Declare the command ${plan.name} before start().`)
     this.#parts.commands.set(plan.name, plan)
-    return new Command(plan, this, async (data, options = {}) => {
+    return new Command(plan, this, (data, options = {}) => {
       this.#assertOpen()
       return this.#requests.request(plan, data, options)
     })
@@ -190,7 +190,11 @@ export class CoreGateway<Events = Record<string, unknown>> implements GatewayCon
     this.#state = this.#state === 'new' ? 'closed' : 'draining'
     const lastMs = Math.max(drainMs, 1)
     const { storeTimeoutMs, publishTimeoutMs } = this.settings
-    if (this.#starting) await this.#inTime(this.#starting.catch(() => {}), storeTimeoutMs + publishTimeoutMs)
+    if (this.#starting)
+      await this.#inTime(
+        this.#starting.catch(() => {}),
+        storeTimeoutMs + publishTimeoutMs,
+      )
     lifecycle.note('draining', { pending: pending.size })
     if (!this.outlivesGateway && drainMs > 0) await this.#inTime(pending.whenEmpty(), drainMs)
     pending.shutdown()

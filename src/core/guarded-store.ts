@@ -3,9 +3,8 @@ import type { RecordSpace, Store } from './store.js'
 
 /** The same store, with every call bounded in time and refused at once while the store is known to be down. */
 export function guardStore(store: Store, breaker: Breaker): Store {
-  async function guarded<T>(call: () => Promise<T>): Promise<T> {
-    if (!breaker.admits()) throw breaker.refusal()
-    return breaker.run(call)
+  function guarded<T>(call: () => Promise<T>): Promise<T> {
+    return breaker.admits() ? breaker.run(call) : Promise.reject(breaker.refusal())
   }
   const { records } = store
   const guardedRecords: RecordSpace = {

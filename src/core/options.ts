@@ -83,7 +83,8 @@ export function resolveOptions(options: CoreOptions, events: SchemaMap): CoreSet
   checkParts(options)
   for (const [type, schema] of Object.entries(events)) {
     const isSchema = typeof schema?.['~standard']?.validate === 'function'
-    if (!isSchema) throw configError(`events: ${type}`, schema, 'a Standard Schema, such as one of zod, valibot or arktype')
+    if (!isSchema)
+      throw configError(`events: ${type}`, schema, 'a Standard Schema, such as one of zod, valibot or arktype')
   }
   const numbers = resolveNumbers(NUMBERS, options as unknown as Readonly<Record<string, unknown>>)
   const settings = { ...numbers, service: options.service ?? 'gateway', clock: options.clock ?? systemClock, events }
@@ -112,7 +113,8 @@ export function resolveNumbers<Rules extends Record<string, NumberRule>>(
  */
 export function checkWait(waitMs: number): void {
   const [, least, greatest] = NUMBERS.waitMs
-  if (!(waitMs >= least && waitMs <= greatest)) throw configError('waitMs', waitMs, `a number from ${least} to ${greatest}`)
+  if (!(waitMs >= least && waitMs <= greatest))
+    throw configError('waitMs', waitMs, `a number from ${least} to ${greatest}`)
 }
 
 /** Refuses option names that do not exist, as a misspelt option would be ignored otherwise. */

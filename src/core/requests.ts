@@ -42,18 +42,18 @@ export class Requests {
    * Publishes the request event and waits for its result.
    * @throws GatewayError when the request is refused; the reason of `signal` when the caller leaves.
    */
-  async request(command: CommandPlan, data: unknown, options: RequestOptions): Promise<Reply> {
-    const { settings, transportBreaker } = this.#parts
+  request(command: CommandPlan, data: unknown, options: RequestOptions): Promise<Reply> {
+    const { settings } = this.#parts
     options.signal?.throwIfAborted()
-    const startedAt = options.startedAt ?? this.#parts.settings.clock.monotonic()
+    const startedAt = options.startedAt ?? settings.clock.monotonic()
+    const start = (input: unknown) => this.#start(this.#admit(command, input, { ...options, startedAt }))
     const checked = validateData(settings.events[command.name], data)
-    const input = checked instanceof Promise ? await checked : checked
-    if (!transportBreaker.admits()) throw this.#shed(transportBreaker.refusal(), command, options)
-    return this.#start(this.#admit(command, input, { ...options, startedAt }))
+    return checked instanceof Promise ? checked.then(start) : start(checked)
   }
 
   #admit(command: CommandPlan, input: unknown, options: Started): Admitted {
-    const { settings, open, pending, storeKind } = this.#parts
+    const { settings, open, pending, storeKind, transportBreaker } = this.#parts
+    if (!transportBreaker.admits()) throw this.#shed(transportBreaker.refusal(), command, options)
     const operation = this.#describe(command, input, options)
     const asked = options.waitMs ?? command.waitMs ?? settings.waitMs
     checkWait(asked)
@@ -76,12 +76,21 @@ export class Requests {
     const { clock } = settings
     const { principal, headers, traceparent, tracestate, tenant } = options
     const id = createId(clock.now())
-    const init = { id, correlationId: id, type: command.name, source: settings.service, data: input }
     const key = command.definition.key?.(input)
-    const request = toMessage({ ...init, key, traceparent, tracestate, tenant, ...(headers && { headers }) }, clock)
-    const lifetime = { ttlMs: settings.operationTtlMs, retentionMs: settings.retentionMs }
-    const idempotency = idempotencyOf(command.name, input, options)
-    return { id, command: command.name, principal, request, ...lifetime, idempotency }
+    const type = command.name
+    const source = settings.service
+    const envelope = { id, correlationId: id, type, source, key, headers, traceparent, tracestate, tenant, data: input }
+    const request = toMessage(envelope, clock)
+    const { operationTtlMs: ttlMs, retentionMs } = settings
+    return {
+      id,
+      command: type,
+      principal,
+      request,
+      ttlMs,
+      retentionMs,
+      idempotency: idempotencyOf(type, input, options),
+    }
   }
 
   async #start(admitted: Admitted): Promise<Reply> {

@@ -12,6 +12,7 @@ type ResultEventName = {
 }[LifecycleEvent]
 
 const RECORDER_CONCURRENCY = 256
+const CHECKED_LIMIT = 1024
 const ORPHAN_TTL_MS = 3_600_000
 /** A result may overtake the record of its operation, or belong to somebody else: it is looked up this often. */
 const LOOK_UPS = 3
@@ -28,8 +29,8 @@ export class Results {
   readonly #parts: GatewayParts
   readonly #byType = new Map<string, CommandPlan[]>()
   readonly #progressTypes = new Set<string>()
-  /** Bodies that one of the two readers has found to be sound. */
-  readonly #sound = new WeakSet<EventMessage>()
+  /** Messages that the one reader has found to be sound and the other is about to see. */
+  readonly #checked = new Set<EventMessage>()
 
   constructor(parts: GatewayParts) {
     this.#parts = parts
@@ -43,8 +44,7 @@ export class Results {
   async subscribe(group: string | undefined): Promise<() => Promise<void>> {
     const { transport } = this.#parts
     const topic = { channel: 'results', types: [...this.#byType.keys(), ...this.#progressTypes] } as const
-    const wake = (message: EventMessage) =>
-      this.wake(message).catch((error: unknown) => void this.#parts.lifecycle.error(error))
+    const wake = (message: EventMessage) => this.wake(message)
     const readers = [await transport.subscribe({ ...topic, reading: { kind: 'own' } }, wake)]
     if (group !== undefined) {
       const reading = { kind: 'shared', group, concurrency: RECORDER_CONCURRENCY } as const
@@ -54,13 +54,12 @@ export class Results {
     return async () => void (await Promise.all(readers.map((reader) => reader.close())))
   }
 
-  /** Reads this gateway's own copy: what nobody here waits for is dropped unread. */
-  async wake(message: EventMessage): Promise<Settlement> {
+  /** Reads this gateway's own copy: what nobody here waits for is dropped unread. Never rejects. */
+  wake(message: EventMessage): Promise<undefined> | undefined {
     const id = normaliseId(message.correlationId)
-    if (id === undefined || !this.#parts.pending.has(id)) this.#note('skipped', id, message)
-    else if (this.#byType.has(message.type)) await this.#complete(id, message)
-    else if (this.#progressTypes.has(message.type)) await this.#progress(id, message)
-    return 'ack'
+    if (id !== undefined && this.#parts.pending.has(id)) return this.#wake(id, message)
+    this.#note('skipped', id, message)
+    return undefined
   }
 
   /** Reads the shared copy: every result of a running operation ends up in the store, whoever waits for it or not. */
@@ -71,6 +70,15 @@ export class Results {
     else if (this.#progressTypes.has(message.type)) await this.#progress(id, message)
     else await this.#recordUndeclared(id, message)
     return 'ack'
+  }
+
+  async #wake(id: string, message: EventMessage): Promise<undefined> {
+    try {
+      if (this.#byType.has(message.type)) await this.#complete(id, message)
+      else if (this.#progressTypes.has(message.type)) await this.#progress(id, message)
+    } catch (error) {
+      this.#parts.lifecycle.error(error)
+    }
   }
 
   async #recordResult(id: string, message: EventMessage, { attempt }: Delivery): Promise<Settlement> {
@@ -105,26 +113,37 @@ export class Results {
     return settled
   }
 
-  async #endingOf(command: CommandPlan, message: EventMessage): Promise<Ending> {
-    const outcome = command.outcomeOf(message.type)
-    const reason = this.#sound.has(message) ? undefined : await this.#faultOf(message)
-    if (reason === undefined) {
-      this.#sound.add(message)
-      return { state: outcome?.state ?? 'failed', result: message, command: command.name }
-    }
-    return { state: 'failed', error: { code: 'ERR_MALFORMED_RESULT', message: reason }, command: command.name }
-  }
-
-  /** Why a result cannot be used; undefined for a sound one. */
-  async #faultOf(message: EventMessage): Promise<string | undefined> {
+  /** Parsed and checked by whichever reader comes first; asynchronous only where the schema is. */
+  #endingOf(command: CommandPlan, message: EventMessage): Ending | Promise<Ending> {
+    const sound = () => this.#sound(command, message)
+    const unsound = (error: unknown) => this.#unsound(command, message, error)
+    if (this.#checked.delete(message)) return sound()
     try {
       const data = validateData(this.#parts.settings.events[message.type], parseData(message))
-      if (data instanceof Promise) await data
-      return undefined
+      if (data instanceof Promise) return data.then(() => this.#remember(message)).then(sound, unsound)
+      this.#remember(message)
+      return sound()
     } catch (error) {
-      const why = error instanceof SyntaxError ? 'it is not valid JSON' : 'it does not match its schema'
-      return `The result event ${message.type} cannot be used: ${why}.`
+      return unsound(error)
     }
+  }
+
+  #sound(command: CommandPlan, message: EventMessage): Ending {
+    const state = command.outcomeOf(message.type)?.state ?? 'failed'
+    return { state, result: message, command: command.name }
+  }
+
+  #unsound(command: CommandPlan, message: EventMessage, error: unknown): Ending {
+    this.#note('malformed', message.correlationId, message)
+    const why = error instanceof SyntaxError ? 'it is not valid JSON' : 'it does not match its schema'
+    const text = `The result event ${message.type} cannot be used: ${why}.`
+    return { state: 'failed', error: { code: 'ERR_MALFORMED_RESULT', message: text }, command: command.name }
+  }
+
+  #remember(message: EventMessage): void {
+    // Only readers in one process see the same object; elsewhere nobody takes it out again.
+    if (this.#checked.size >= CHECKED_LIMIT) this.#checked.clear()
+    this.#checked.add(message)
   }
 
   async #progress(id: string, message: EventMessage): Promise<void> {

@@ -1,6 +1,6 @@
 import type { GatewayContext } from '../core/command.js'
 import { ERRORS, GatewayError } from '../core/errors.js'
-import { type Event, isJson, toEvent } from '../core/event.js'
+import { type Event, isJson, textOf, toEvent } from '../core/event.js'
 import type { Operation } from '../core/operation.js'
 import type { HttpAnswer } from './outcomes.js'
 import { jitteredRetryAfter, type Problem, problemReply, replyOf, typeName } from './problem.js'
@@ -34,7 +34,7 @@ export function joinJson(
 /** The data of an event as JSON text; undefined when they are not JSON. */
 export function jsonOf({ body, contentType }: Pick<Event, 'body' | 'contentType'>): string | undefined {
   if (!isJson(contentType) || body.byteLength === 0) return undefined
-  return Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString('utf8')
+  return textOf(body)
 }
 
 function render(gateway: GatewayContext, operation: Operation, isFirst: boolean): HttpReply {

@@ -108,9 +108,11 @@ export function toParserError(error: unknown): GatewayError | undefined {
   if (typeof error !== 'object' || error === null || isGatewayError(error)) return undefined
   const { type, code } = error as { readonly type?: unknown; readonly code?: unknown }
   const name = typeof type === 'string' ? type : code
+  // Early releases of Fastify 5 pass the error of their JSON parser on as it is, but for a status.
   const isParsers =
-    typeof name === 'string' &&
-    /^(FST_ERR_CTP_|entity\.|encoding\.|charset\.|request\.|parameters\.|stream\.)/.test(name)
+    typeof name === 'string'
+      ? /^(FST_ERR_CTP_|entity\.|encoding\.|charset\.|request\.|parameters\.|stream\.)/.test(name)
+      : error instanceof SyntaxError
   const mapped = isParsers ? PARSER_CODES[statusOf(error) ?? 0] : undefined
   if (mapped === undefined) return undefined
   const headers = mapped === 'ERR_UNSUPPORTED_MEDIA_TYPE' ? { accept: 'application/json' } : {}

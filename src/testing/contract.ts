@@ -48,7 +48,8 @@ export function toCases<Kit extends { close(): Promise<void> }>(
 /** Waits until a condition holds. */
 export async function until(condition: () => boolean | Promise<boolean>, timeoutMs = 5000): Promise<void> {
   for (const start = performance.now(); !(await condition()); ) {
-    if (performance.now() - start > timeoutMs) assert.fail(`this did not come true within ${timeoutMs} ms: ${condition}`)
+    if (performance.now() - start > timeoutMs)
+      assert.fail(`this did not come true within ${timeoutMs} ms: ${condition}`)
     await sleep(1)
   }
 }

@@ -31,7 +31,8 @@ export function createFakeClock({ now: start = Date.UTC(2026, 0, 1) } = {}): Fak
 
   async function flush(): Promise<void> {
     for (let round = 0; round === 0 || immediates > 0; round += 1) {
-      if (round === ROUNDS) throw new Error(`The fake clock gave up after ${ROUNDS} rounds: something never comes to rest.`)
+      if (round === ROUNDS)
+        throw new Error(`The fake clock gave up after ${ROUNDS} rounds: something never comes to rest.`)
       await new Promise<void>((resolve) => setImmediate(resolve))
     }
   }

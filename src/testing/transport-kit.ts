@@ -3,7 +3,7 @@ import { systemClock } from '../core/clock.js'
 import { type EventMessage, toMessage } from '../core/event.js'
 import { createId } from '../core/ids.js'
 import type { Channel, Delivery, MessageHandler, Reader, Subscription, Transport } from '../core/transport.js'
-import { type ContractOptions, until } from './contract.js'
+import { type Body, type ContractOptions, until } from './contract.js'
 
 /** A reader, and what it has got so far. */
 export interface Inbox extends Reader {
@@ -24,8 +24,12 @@ export class TransportKit {
   readonly #suffix = createId(Date.now())
   readonly #readers: Reader[] = []
 
-  constructor(transport: Transport, options: ContractOptions) {
+  /** Makes one more transport, which is not started. */
+  readonly create: () => Promise<Transport> | Transport
+
+  constructor(transport: Transport, create: () => Promise<Transport> | Transport, options: ContractOptions) {
     this.transport = transport
+    this.create = create
     this.#options = options
     this.requestType = this.name('Contract::Asked')
     this.resultType = this.name('Contract::Answered')
@@ -47,9 +51,12 @@ export class TransportKit {
   }
 
   /** Joins a group that reads requests. */
-  worker(handle?: MessageHandler, { group = 'workers', concurrency = 16 } = {}): Promise<Inbox> {
+  worker(
+    handle?: MessageHandler,
+    { group = 'workers', concurrency = 16, type = this.requestType } = {},
+  ): Promise<Inbox> {
     const reading = { kind: 'shared', group: this.name(group), concurrency } as const
-    return this.#open({ channel: 'requests', types: [this.requestType], reading }, handle)
+    return this.#open({ channel: 'requests', types: [type], reading }, handle)
   }
 
   /** Joins a group that reads results. */
@@ -90,16 +97,17 @@ export class TransportKit {
   async #open(subscription: Subscription, handle: MessageHandler = () => undefined): Promise<Inbox> {
     const messages: EventMessage[] = []
     const deliveries: Delivery[] = []
+    const ids: string[] = []
     const reader = await this.transport.subscribe(subscription, (message, delivery) => {
       // What other cases have left on a channel that all share.
       if (!subscription.types.includes(message.type)) return undefined
       messages.push(message)
+      ids.push(message.id)
       deliveries.push(delivery)
       return handle(message, delivery)
     })
     this.#readers.push(reader)
-    const { caughtUp } = reader
-    return { caughtUp, close: () => reader.close(), messages, deliveries, get ids() { return idsOf(messages) } }
+    return { messages, deliveries, ids, caughtUp: reader.caughtUp, close: () => reader.close() }
   }
 }
 
@@ -115,4 +123,12 @@ export function createGate(): { readonly passed: Promise<void>; open(): void } {
     open = resolve
   })
   return { passed, open: () => open() }
+}
+
+/** Cases by their names. */
+export type TransportCases = Readonly<Record<string, Body<TransportKit>>>
+
+/** What says nothing but how many there are. */
+export function many(count: number): MessageInit[] {
+  return Array.from({ length: count }, (_, index) => ({ data: index }))
 }

@@ -65,7 +65,7 @@ export class Attempts {
 
   /** With full jitter, so that what failed together is not tried again together. */
   backoffMs(failures: number): number {
-    return Math.random() * Math.min(this.#parts.settings.backoffMs * 2 ** failures, MAX_BACKOFF_MS)
+    return Math.round(Math.random() * Math.min(this.#parts.settings.backoffMs * 2 ** failures, MAX_BACKOFF_MS))
   }
 
   #attempt({ request, handler, delivered }: Job, data: unknown, count: number): Promise<readonly EventMessage[]> {
@@ -73,13 +73,18 @@ export class Attempts {
     const { attempts, timeoutMs } = this.#parts.settings
     const attempt = delivered + count
     let sequence = ((delivered - 1) * attempts + count) * SEQUENCES
-    return this.#parts.waits.until(async (signal) => {
+    return this.#parts.waits.until(async (wait) => {
       const progress = (data: unknown) => {
         sequence += 1
         const event = { type: `${type}::Progress`, data, headers: { [SEQUENCE_HEADER]: `${sequence}` } }
-        if (!signal.aborted) void this.#progress(request, event)
+        if (wait.reason === undefined) void this.#progress(request, event)
       }
-      const result = await handler({ data, id, correlationId, key, headers, signal, attempt, progress })
+      const result = await handler({
+        ...{ data, id, correlationId, key, headers, attempt, progress },
+        get signal() {
+          return wait.signal
+        },
+      })
       return Promise.all([result ?? []].flat().map((event) => this.#encode(request, event)))
     }, timeoutMs)
   }

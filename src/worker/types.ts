@@ -39,7 +39,8 @@ export interface HandlerRequest<Events, Type extends EventType<Events>>
  */
 export type Handler<Events, Type extends EventType<Events>> = (
   request: HandlerRequest<Events, Type>,
-) => HandlerResult<Events> | Promise<HandlerResult<Events>> | Promise<void>
+  // biome-ignore lint/suspicious/noConfusingVoidType: async functions that return nothing have this type
+) => HandlerResult<Events> | Promise<HandlerResult<Events> | void>
 
 /** What may be said about a handler. */
 export interface HandleOptions<Events, Type extends EventType<Events>> {

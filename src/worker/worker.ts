@@ -89,12 +89,12 @@ export class EventWorker implements Worker<AnyEvents> {
   }
 
   async #settle(request: EventMessage, { attempt }: Delivery): Promise<Settlement> {
-    if (this.#closed) return 'requeue'
     try {
       return await this.#answer(request, attempt)
     } catch (error) {
-      if (!this.#waits.hasEnded('pause')) this.#note('error', toGatewayError(error))
       this.#note('requeued', { request, error })
+      const reported = toGatewayError(error)
+      if (reported.code !== 'ERR_CLOSED') this.#note('error', reported)
       // What cannot be reached is not asked again at once.
       await this.#waits.pause(this.#attempts.backoffMs(attempt - 1)).catch(() => {})
       return 'requeue'

@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { dirname, join, normalize } from 'node:path'
+import ts from 'typescript'
 import { describe, expect, inject, it } from 'vitest'
 import { entries } from '../../scripts/entries.js'
 
@@ -10,10 +11,9 @@ const peers: Readonly<Record<string, string>> = { express: 'express', fastify: '
 function packagesOf(file: string, seen = new Set<string>()): string[] {
   if (seen.has(file)) return []
   seen.add(file)
-  const found = readFileSync(join(dist, file), 'utf8').matchAll(/(?:from|import|require)\s*\(?\s*['"]([^'"\n]+)['"]/g)
-  return [...found].flatMap(([, specifier = '']) => {
-    if (!specifier.startsWith('.')) return [specifier]
-    return packagesOf(declaredBy(file, specifier), seen)
+  const text = readFileSync(join(dist, file), 'utf8')
+  return ts.preProcessFile(text, true, true).importedFiles.flatMap(({ fileName }) => {
+    return fileName.startsWith('.') ? packagesOf(declaredBy(file, fileName), seen) : [fileName]
   })
 }
 

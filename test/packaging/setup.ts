@@ -1,4 +1,4 @@
-import { execFileSync } from 'node:child_process'
+import { spawnSync } from 'node:child_process'
 import { existsSync, mkdtempSync, readdirSync, realpathSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -25,16 +25,20 @@ function isBuilt(): boolean {
   )
 }
 
+/** Runs a program and shows what it says of its failure; npm is a command file on Windows, hence the shell. */
+function run(command: string, cwd = '.'): void {
+  const { status } = spawnSync(command, { cwd, shell: true, stdio: ['ignore', 'ignore', 'inherit'] })
+  if (status !== 0) throw new Error(`"${command}" failed`)
+}
+
 /** Builds when dist is older than the sources, packs once, and gives every test file the unpacked folder. */
 export function setup({ provide }: TestProject): () => void {
-  // One string for the shell: on Windows npm is a command file.
-  const npm = (command: string) => execFileSync(`npm ${command}`, { shell: true, stdio: ['ignore', 'pipe', 'inherit'] })
-  if (!isBuilt()) npm('run --silent build')
+  if (!isBuilt()) run('npm run --silent build')
   const folder = realpathSync(mkdtempSync(join(tmpdir(), 'respond-async-packed-')))
-  npm(`pack --silent --pack-destination "${folder}"`)
+  run(`npm pack --silent --pack-destination "${folder}"`)
   const tarball = readdirSync(folder).find((name) => name.endsWith('.tgz'))
   if (tarball === undefined) throw new Error('npm pack wrote no tarball')
-  execFileSync('tar', ['-xzf', tarball], { cwd: folder })
+  run(`tar -xzf ${tarball}`, folder)
   provide('packed', join(folder, 'package'))
   return () => rmSync(folder, { recursive: true, force: true })
 }

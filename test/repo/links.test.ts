@@ -12,7 +12,7 @@ function brokenLinks(page: string, text: string): string[] {
     const [path = '', anchor] = link.split('#')
     const target = path === '' ? page : posix.join(posix.dirname(page), path)
     const isFolder = files.some((file) => file.startsWith(`${target.replace(/\/$/, '')}/`))
-    if (!files.includes(target)) return !isFolder || anchor !== undefined
+    if (target !== page && !files.includes(target)) return !isFolder || anchor !== undefined
     if (anchor === undefined) return false
     return !anchorsOf(target === page ? text : readText(target)).some((one) => one.anchor === anchor)
   })

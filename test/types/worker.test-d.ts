@@ -41,6 +41,9 @@ worker.handle('CreateUser::Requested', async ({ data }) => {
   if (data.username === 'x') return undefined
   return { type: 'CreateUser::UserNotCreated', data: { reason: data.username === '' ? 'duplicate' : 'outage' } }
 })
+declare function save(data: object): Promise<void>
+worker.handle('DeleteUser::Requested', ({ data }) => save(data))
+worker.handle('DeleteUser::Requested', () => Promise.reject(new Error('never')))
 const named: Handler<Events, 'DeleteUser::Requested'> = async ({ data }) => void data.id
 worker.handle('DeleteUser::Requested', named, {
   failure: (error, { data, correlationId }): ResultEvent<Events> => ({

@@ -86,7 +86,7 @@ export class MemoryRecords implements RecordSpace {
     this.reserve([write])
     if (known !== undefined) this.#remove(known)
     this.#version += 1
-    const row = new Row({ key, value: value.slice(), version: this.#version }, this.#options.clock.now() + ttlMs, ttlMs)
+    const row = new Row({ key, value: new Uint8Array(value), version: this.#version }, this.#options.clock.now() + ttlMs, ttlMs)
     this.#rows.set(key, row)
     this.#keys.add(key)
     this.#lanes.add(row, ttlMs)
@@ -118,5 +118,5 @@ export class MemoryRecords implements RecordSpace {
 }
 
 function copyOf({ record }: Row): StoredRecord {
-  return { ...record, value: record.value.slice() }
+  return { ...record, value: new Uint8Array(record.value) }
 }

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { Agent, type IncomingHttpHeaders, request } from 'node:http'
 import { connect } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { inspect } from 'node:util'
 
 /** A request of a case. A body that is no text is sent as JSON, with its media type. */
 export interface Sent {
@@ -103,7 +104,7 @@ export function assertMatches(actual: unknown, expected: unknown, where = 'value
   if (expected === null) return assert.equal(actual, undefined, `${where} is there`)
   if (expected instanceof RegExp) return assert.match(String(actual), expected, where)
   if (typeof expected !== 'object' || Array.isArray(expected)) return assert.deepEqual(actual, expected, where)
-  assert.ok(typeof actual === 'object' && actual !== null, `${where} is ${String(actual)}`)
+  assert.ok(typeof actual === 'object' && actual !== null, `${where} is ${inspect(actual)}`)
   for (const [name, value] of Object.entries(expected)) {
     assertMatches((actual as Readonly<Record<string, unknown>>)[name], value, `${where}.${name}`)
   }

@@ -170,6 +170,7 @@ function createGateway({ options = {} }: Given, defaults: CoreOptions): CoreGate
 }
 
 async function startBackEnd(transport: Transport, backEnd: BackEnd): Promise<readonly EventMessage[]> {
+  await transport.start()
   const requests: EventMessage[] = []
   const reading = { kind: 'shared', group: 'workers', concurrency: 100 } as const
   const subscription = { channel: 'requests', types: ['CreateUser::Requested'], reading } as const

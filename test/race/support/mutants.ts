@@ -14,7 +14,7 @@ export const realCore: Core = sources
 /** A fault: in `file`, counted from the root of the repository, `find` becomes `replace`. */
 export interface Patch {
   readonly file: string
-  /** Must occur exactly once, so that a mutant cannot become harmless when the source is rewritten. */
+  /** Must occur exactly once, however it is wrapped, so that no mutant becomes harmless when the source is rewritten. */
   readonly find: string
   readonly replace: string
 }
@@ -62,7 +62,8 @@ function patching(patches: readonly Patch[], unused: Set<Patch>): Plugin {
 }
 
 function apply({ file, find, replace }: Patch, source: string): string {
-  const parts = source.split(find)
+  const words = find.split(/\s+/).map((word) => word.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&'))
+  const parts = source.split(new RegExp(words.join('\\s+')))
   if (parts.length !== 2) throw new Error(`${file} has ${parts.length - 1} times, not once: ${find}`)
   return parts.join(replace)
 }

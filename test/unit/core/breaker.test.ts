@@ -2,10 +2,10 @@ import { describe, expect, it, vi } from 'vitest'
 import { Breaker } from '../../../src/core/breaker.js'
 import { Deadlines } from '../../../src/core/deadlines.js'
 import { GatewayError } from '../../../src/core/errors.js'
-import { testClock } from './support.js'
+import { createFakeClock } from '../../../src/testing/fake-clock.js'
 
 function setup() {
-  const clock = testClock()
+  const clock = createFakeClock()
   const deadlines = new Deadlines(clock)
   const onChange = vi.fn<(isOpen: boolean, cause?: unknown) => void>()
   const codes = { unavailable: 'ERR_TRANSPORT_UNAVAILABLE', uncertain: 'ERR_PUBLISH_UNCONFIRMED' } as const
@@ -39,7 +39,9 @@ describe('Breaker', () => {
     await clock.advance(980)
     expect(seen).not.toHaveBeenCalled()
     await clock.advance(50)
-    expect(seen).toHaveBeenCalledWith(expect.objectContaining({ code: 'ERR_PUBLISH_UNCONFIRMED', details: { outcome: 'unknown' } }))
+    expect(seen).toHaveBeenCalledWith(
+      expect.objectContaining({ code: 'ERR_PUBLISH_UNCONFIRMED', details: { outcome: 'unknown' } }),
+    )
     expect(deadlines.size).toBe(0)
   })
 
@@ -55,9 +57,12 @@ describe('Breaker', () => {
 
   it.each<[string, () => Promise<never>]>([
     ['rejects', () => Promise.reject(new Error('ECONNRESET'))],
-    ['throws', () => {
-      throw new Error('ECONNRESET')
-    }],
+    [
+      'throws',
+      () => {
+        throw new Error('ECONNRESET')
+      },
+    ],
   ])('FM-D3 of a call that %s with an error that is not ours nobody knows the outcome', async (_, call) => {
     const { breaker } = setup()
     const error = await breaker.run(call).catch((thrown: unknown) => thrown)

@@ -27,7 +27,10 @@ describe('OpenOperations', () => {
     const open = new OpenOperations({ maxOpen: 10, maxPerPrincipal: undefined })
     open.open('a', owner('Slow', undefined, 1), 1)
     expect(() => open.open('b', owner('Slow', undefined, 1), 1)).toThrow(
-      expect.objectContaining({ code: 'ERR_TOO_MANY_REQUESTS', message: expect.stringContaining('The command Slow has 1') }),
+      expect.objectContaining({
+        code: 'ERR_TOO_MANY_REQUESTS',
+        message: expect.stringContaining('The command Slow has 1'),
+      }),
     )
     open.open('c', owner('Fast', undefined, 1), 1)
     expect(open.size).toBe(2)

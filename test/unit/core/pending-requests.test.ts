@@ -3,10 +3,10 @@ import { describe, expect, it, vi } from 'vitest'
 import { Deadlines } from '../../../src/core/deadlines.js'
 import type { Operation, OperationState } from '../../../src/core/operation.js'
 import { type OnGone, type PendingRequest, PendingRequests } from '../../../src/core/pending-requests.js'
-import { testClock } from './support.js'
+import { createFakeClock } from '../../../src/testing/fake-clock.js'
 
 function setup() {
-  const clock = testClock()
+  const clock = createFakeClock()
   const deadlines = new Deadlines(clock)
   return { clock, deadlines, pending: new PendingRequests(deadlines) }
 }
@@ -85,7 +85,7 @@ describe('PendingRequests', () => {
     const request = pending.add('a')
     request.limit(ms)
     expect(await endOf(request)).toEqual({ kind: 'due' })
-    expect([deadlines.size, clock.timers]).toEqual([0, 0])
+    expect([deadlines.size, clock.pending]).toEqual([0, 0])
   })
 
   it('limit ends when time is up; one that has ended needs no timer', async () => {

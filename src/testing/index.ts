@@ -1,0 +1,6 @@
+export type { ContractCase, ContractOptions } from './contract.js'
+export { createFakeClock, type FakeClock } from './fake-clock.js'
+export { type Fault, type FaultPlan, faultyStore, faultyTransport } from './faulty.js'
+export { storeContract } from './store-contract.js'
+export type { StoreSetup } from './store-kit.js'
+export { transportContract } from './transport-contract.js'

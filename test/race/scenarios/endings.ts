@@ -1,0 +1,80 @@
+import { lastWriteWins } from '../support/broken-stores.js'
+import type { Scenario } from '../support/scenario.js'
+import { insist, type Site } from '../support/world.js'
+
+const twoResults: Scenario = {
+  title: 'FM-D5 of two results that two gateways take up at once, one wins everywhere',
+  async run(world) {
+    world.results = ['Done', 'Refused']
+    const sites = [await world.site(), await world.site()] as const
+    const polls: ReturnType<Site['wait']>[] = []
+    world.onWork = ({ id }) => void polls.push(sites[1].wait(id, { waitMs: 30_000 }))
+    const answer = sites[0].ask()
+    await world.play()
+    await world.finish()
+    insist(answer.value?.kind === 'completed' && polls[0]?.value !== undefined, 'somebody was forgotten')
+    const wins = sites.reduce((sum, { gateway }) => sum + gateway.counters.completed, 0)
+    insist(wins === 1, `the operation ended ${wins} times`)
+  },
+  mutants: [{ name: 'a store in which the last write wins', breakStore: lastWriteWins }],
+}
+
+const cancelOrResult: Scenario = {
+  title: 'FM-D6 who cancels is told how the operation has really ended',
+  async run(world) {
+    const sites = [await world.site(), await world.site()] as const
+    const cancels: ReturnType<Site['cancel']>[] = []
+    world.onWork = ({ id }) => void cancels.push(sites[1].cancel(id))
+    sites[0].ask()
+    await world.play()
+    await world.finish()
+    const settled = cancels[0]?.value
+    const canceled = settled?.operation.state === 'canceled'
+    insist(settled !== undefined && canceled === (settled.verdict === 'won'), 'the answer contradicts the verdict')
+  },
+  mutants: [
+    {
+      name: 'says canceled without looking at the verdict',
+      patches: [
+        {
+          file: 'src/core/operations.ts',
+          find: 'return settled',
+          replace: "return settled && { ...settled, operation: { ...settled.operation, state: 'canceled' } }",
+        },
+      ],
+    },
+  ],
+}
+
+const expiryOrResult: Scenario = {
+  title: 'FM-D7 an expired operation stays expired, and its late result is kept beside it',
+  async run(world) {
+    const sites = [await world.site({ operationTtlMs: 40 }), await world.site()] as const
+    world.onWork = ({ id }) => {
+      for (const site of sites) site.get(id)
+    }
+    sites[0].ask({ waitMs: 0 })
+    await world.play({ timers: 2, withinMs: 2000 })
+    const [id = ''] = world.createdAt.keys()
+    sites[1].get(id)
+    await world.finish()
+    const last = await world.store.get(id)
+    const kept = last?.state === 'succeeded' || last?.lateResult !== undefined || world.published.length === 0
+    insist(kept, 'the result is nowhere')
+  },
+  mutants: [
+    {
+      name: 'a late result that ends what has expired',
+      patches: [
+        {
+          file: 'src/core/operation.ts',
+          find: 'if (isEnded(operation))',
+          replace: "if (isEnded(operation) && operation.state !== 'expired')",
+        },
+      ],
+    },
+  ],
+}
+
+/** Failure modes D: how operations end. */
+export const endings: readonly Scenario[] = [twoResults, cancelOrResult, expiryOrResult]
