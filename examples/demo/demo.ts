@@ -26,35 +26,41 @@ const SERVERS: Readonly<Record<Framework, () => Promise<{ readonly serve: Serve 
   fetch: () => import('./server-fetch.js'),
 }
 
-/** Starts projection, worker, gateway and server; `close` drains them. */
-export async function startDemo({ framework, port, waitMs }: Settings) {
+/** A demo that runs. */
+export interface RunningDemo {
+  readonly port: number
+  readonly gateway: Demo['gateway']
+  /** Answers the requests that wait, then ends everything. */
+  close(): Promise<void>
+}
+
+/** Starts projection, worker, gateway and server. */
+export async function startDemo({ framework, port, waitMs }: Settings): Promise<RunningDemo> {
   const transport = memoryTransport()
   // Before the gateway: a user is in the projection before anybody hears of the 201.
   const users = await startUsersProjection(transport)
   const worker = createUserWorker(transport).on('error', (error) => console.error(`worker: ${error.message}`))
   await worker.start()
   const demo: Demo = { ...createUserGateway(transport, waitMs), users }
-  demo.gateway.on('error', (error) => console.error(`gateway: ${error.message}`))
-  await demo.gateway.start()
+  const { gateway } = demo
+  gateway.on('error', (error) => console.error(`gateway: ${error.message}`))
+  await gateway.start()
 
-  async function closeBackEnd() {
+  // The gateway first: requests that wait get their answers while worker and connections are still there.
+  async function close(server?: Listening) {
+    await gateway.close()
+    await server?.close()
     await users.close()
     // Nobody is left who reads its results, so what it still does is not waited for.
     await worker.close({ drainMs: 0 })
   }
 
   try {
-    const server = await (await SERVERS[framework]()).serve(demo, port)
-    const close = async () => {
-      // The gateway first: requests that wait get their answers while the connections are still there.
-      await demo.gateway.close()
-      await server.close()
-      await closeBackEnd()
-    }
-    return { port: server.port, durability: demo.gateway.durability, close }
+    const { serve } = await SERVERS[framework]()
+    const server = await serve(demo, port)
+    return { port: server.port, gateway, close: () => close(server) }
   } catch (error) {
-    await demo.gateway.close()
-    await closeBackEnd()
+    await close()
     throw error
   }
 }

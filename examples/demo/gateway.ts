@@ -1,9 +1,12 @@
 import { created, createGateway, type HookRequest, problem, type Transport } from 'respond-async'
 import { events } from './events.js'
 
+// Shorter than what platforms leave a process that is told to stop (Docker: 10 s).
+const DRAIN_MS = 5000
+
 /** Makes the gateway and its one command; everything that HTTP says about users is decided here. */
 export function createUserGateway(transport: Transport, waitMs: number) {
-  const gateway = createGateway({ transport, events, waitMs, principal })
+  const gateway = createGateway({ transport, events, waitMs, principal, drainMs: DRAIN_MS })
   const createUser = gateway.command({
     publish: 'CreateUser::Requested',
     cancel: 'CreateUser::CancelRequested',

@@ -3,8 +3,9 @@ import type { Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Listening } from './demo.js'
 
-// Streams and slow readers end by then; what is left is cut off.
-const CLOSE_MS = 3000
+// By then the last answers are read; what is left is cut off.
+const CUT_AFTER_MS = 2000
+const SWEEP_EVERY_MS = 50
 
 /** Listens on the port, or on a free one for 0. */
 export async function listen(server: Server, port: number): Promise<Listening> {
@@ -14,9 +15,12 @@ export async function listen(server: Server, port: number): Promise<Listening> {
     port: (server.address() as AddressInfo).port,
     async close() {
       const closed = once(server, 'close')
-      const cut = setTimeout(() => server.closeAllConnections(), CLOSE_MS)
       server.close()
+      // Connections that were busy a moment ago would otherwise be kept open for the next request.
+      const sweep = setInterval(() => server.closeIdleConnections(), SWEEP_EVERY_MS)
+      const cut = setTimeout(() => server.closeAllConnections(), CUT_AFTER_MS)
       await closed
+      clearInterval(sweep)
       clearTimeout(cut)
     },
   }

@@ -7,24 +7,24 @@ import { readSettings, type Settings } from './settings.js'
 /** Starts the demo and prints what to try; SIGTERM and SIGINT drain it. */
 async function serve(settings: Settings): Promise<void> {
   const demo = await startDemo(settings)
+  // npm passes on a signal that a terminal has sent already, so a second one means nothing; the drain is bounded.
   const stop = (signal: NodeJS.Signals) => {
+    if (demo.gateway.isClosing) return
     console.log(`\n${signal}: draining`)
-    // Nothing keeps the process alive behind this; a second signal ends it at once.
-    demo.close().then(
-      () => console.log('drained'),
-      (error) => fail(error),
-    )
+    demo.close().then(() => console.log('drained'), fail)
   }
-  process.once('SIGTERM', stop).once('SIGINT', stop)
+  process.on('SIGTERM', stop).on('SIGINT', stop)
   const origin = `http://localhost:${demo.port}`
   console.log(toShell(documentedScenarios(settings.waitMs), origin))
-  console.log(`\n# ${describe(settings)}: ${origin}, durability: ${demo.durability.class}. Ctrl-C drains and ends it.`)
+  console.log(
+    `\n# ${describe(settings)}: ${origin}, durability: ${demo.gateway.durability.class}. Ctrl-C drains and ends it.`,
+  )
 }
 
 /** Runs the documented requests against a demo of its own. */
 async function checkOnce(settings: Settings): Promise<void> {
   const demo = await startDemo({ ...settings, port: 0 })
-  console.log(`# ${describe(settings)}, durability: ${demo.durability.class}`)
+  console.log(`# ${describe(settings)}, durability: ${demo.gateway.durability.class}`)
   const differences = await runOnce(documentedScenarios(settings.waitMs), `http://localhost:${demo.port}`)
   await demo.close()
   console.log(differences === 0 ? '\nAll answers are as documented.' : `\n${differences} differences.`)

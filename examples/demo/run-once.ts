@@ -14,7 +14,7 @@ type Saved = Map<string, string>
 
 const SHOWN =
   /^(location|content-(type|location)|link|retry-after|preference-applied|vary|cache-control|etag|idempotent-replayed)$/
-const MAX_BODY = 400
+const MAX_LINE = 320
 const MAX_REPEATS = 20
 
 /** Sends all requests one after the other, prints the transcript, and tells how many answers were not as documented. */
@@ -51,6 +51,7 @@ async function send({ method, headers, body, againWhile }: DocumentedRequest, ur
     if (response.status !== againWhile || count >= MAX_REPEATS) {
       return { status: response.status, statusText: response.statusText, headers: response.headers, text }
     }
+    console.log(`< ${response.status} ${response.statusText}, again in a second`)
     await sleep(Number(response.headers.get('retry-after') ?? 1) * 1000)
   }
 }
@@ -94,6 +95,6 @@ function printRequest({ method, headers = {}, body }: DocumentedRequest, path: s
 function printAnswer({ status, statusText, headers, text }: Answer): void {
   console.log(`< ${status} ${statusText}`)
   for (const [name, value] of headers) if (SHOWN.test(name)) console.log(`< ${name}: ${value}`)
-  const body = text.length > MAX_BODY ? `${text.slice(0, MAX_BODY)}…` : text
-  for (const line of body.trimEnd().split('\n')) console.log(`< ${line}`)
+  for (const line of text.trimEnd().split('\n'))
+    console.log(`< ${line.length > MAX_LINE ? `${line.slice(0, MAX_LINE)}…` : line}`)
 }

@@ -15,9 +15,9 @@ const TYPE = 'CreateUser::UserCreated'
 /** Reads all users from the first event on; resolves when it has caught up with what was there. */
 export async function startUsersProjection(transport: Transport): Promise<UsersProjection> {
   const users = new Map<string, UserCreated>()
-  const applied = new EventEmitter()
+  const applied = new EventEmitter().setMaxListeners(0)
 
-  const apply = (message: EventMessage) => {
+  const apply = async (message: EventMessage) => {
     const user = message.type === TYPE ? parseUser(message) : undefined
     // Events may come twice; the first one stands.
     if (user !== undefined && !users.has(user.id)) users.set(user.id, user)

@@ -41,7 +41,9 @@ export function handle(command: Command): RouteHandler {
  */
 export async function respond<Data>(
   command: Command<Data>,
-  ...[request, reply, data]: [request: FastifyRequest, reply: FastifyReply, data: Data]
+  request: FastifyRequest,
+  reply: FastifyReply,
+  data: Data,
 ): Promise<void> {
   await send(reply, await handleCommand(command, translate(request, reply), { data }))
 }
@@ -51,10 +53,13 @@ export async function respond<Data>(
  * Closing the app closes the gateway: requests that wait are answered first, so that they do not hold the app up.
  * @example app.register(operations(gateway))
  */
-export function operations(gateway: GatewayContext & { close(): Promise<void> }): FastifyPluginAsync<{ readonly prefix?: string }> {
+export function operations(
+  gateway: GatewayContext & { close(): Promise<void> },
+): FastifyPluginAsync<{ readonly prefix?: string }> {
   return async function respondAsyncOperations(scope, options) {
     const path = httpSettingsOf(gateway).operationsPath
-    const rest = options.prefix === undefined && path.startsWith(`${scope.prefix}/`) ? path.slice(scope.prefix.length) : ''
+    const rest =
+      options.prefix === undefined && path.startsWith(`${scope.prefix}/`) ? path.slice(scope.prefix.length) : ''
     mountOperations(gateway, scope.prefix + rest)
     // No body is of interest here, so none can be refused before the method is.
     scope.removeAllContentTypeParsers()

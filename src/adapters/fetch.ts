@@ -2,7 +2,7 @@ import { collectBody } from '../http/body.js'
 import { handleCommand } from '../http/handler.js'
 import { handleOperations, mountOperations } from '../http/operations.js'
 import type { HttpReply, HttpRequest } from '../http/types.js'
-import type { Command, GatewayContext, OnGone } from '../index.js'
+import type { Command, GatewayContext } from '../index.js'
 
 /** What a router knows of a request. */
 export interface FetchContext {
@@ -20,12 +20,12 @@ export type FetchHandler = (request: Request, context?: FetchContext) => Promise
  * @example const create = handle(createUser); app.post('/users', (c) => create(c.req.raw))
  */
 export function handle(command: Command): FetchHandler {
-  return (request, context) => answer(request, context, (translated) => handleCommand(command, translated))
+  return (request, context) => answer((translated) => handleCommand(command, translated), request, context)
 }
 
 /** Answers from inside a handler of the application, with data that it has made. */
 export function respond<Data>(command: Command<Data>, request: Request, data: Data): Promise<Response> {
-  return answer(request, undefined, (translated) => handleCommand(command, translated, { data }))
+  return answer((translated) => handleCommand(command, translated, { data }), request)
 }
 
 /**
@@ -34,60 +34,50 @@ export function respond<Data>(command: Command<Data>, request: Request, data: Da
  */
 export function operations(gateway: GatewayContext): FetchHandler {
   mountOperations(gateway)
-  return (request) => answer(request, undefined, (translated) => handleOperations(gateway, translated))
+  return (request) => answer((translated) => handleOperations(gateway, translated), request)
 }
 
 type Answer = (request: HttpRequest) => Promise<HttpReply>
 
-async function answer(request: Request, context: FetchContext | undefined, by: Answer): Promise<Response> {
+async function answer(by: Answer, request: Request, { params = {}, body }: FetchContext = {}): Promise<Response> {
   const { pathname, search } = new URL(request.url)
   const { method } = request
-  const { params = {}, body } = context ?? {}
-  const left = new Set<() => void>()
-  const onGone: OnGone = (listener) => {
-    const leave = () => listener(request.signal.reason)
-    left.add(leave)
-    if (request.signal.aborted) leave()
-    else request.signal.addEventListener('abort', leave)
-    return () => {
-      left.delete(leave)
-      request.signal.removeEventListener('abort', leave)
-    }
-  }
-  const isOpen = body === undefined && method !== 'GET' && method !== 'HEAD'
-  const readBody = isOpen ? (limit: number) => readAll(request, limit) : undefined
   const headers = Object.fromEntries(request.headers)
+  const isOpen = body === undefined && method !== 'GET' && method !== 'HEAD'
+  const length = headers['content-length']
+  const readBody = isOpen ? (limit: number) => collectBody(chunksOf(request), limit, length) : undefined
+  let leave = () => {}
+  const onGone = (listener: () => void) => {
+    leave = listener
+    // Not before somebody waits: many servers make the signal when it is first asked for.
+    if (request.signal.aborted) listener()
+    else request.signal.addEventListener('abort', listener)
+    return () => request.signal.removeEventListener('abort', listener)
+  }
   const reply = await by({ method, url: pathname + search, params, headers, body, readBody, onGone, raw: request })
-  const { status, closeConnection, stream } = reply
-  return new Response(stream ? toBytes(stream, left) : (reply.body ?? null), {
-    status,
-    headers: closeConnection ? { ...reply.headers, connection: 'close' } : reply.headers,
-  })
+  const closing = reply.closeConnection ? { connection: 'close' } : {}
+  const init = { status: reply.status, headers: { ...reply.headers, ...closing } }
+  return new Response(reply.stream ? toBytes(reply.stream, () => leave()) : (reply.body ?? null), init)
 }
 
-/** A body of known length is read at once, for which servers have a fast path; they cut it at that length. */
-function readAll(request: Request, limit: number): Promise<Uint8Array> {
-  const length = request.headers.get('content-length') ?? undefined
-  if (request.bodyUsed) return collectBody([], limit)
-  return collectBody(length === undefined ? (request.body ?? []) : whole(request), limit, length)
-}
-
-async function* whole(request: Request): AsyncGenerator<Uint8Array> {
-  yield new Uint8Array(await request.arrayBuffer())
+/** A body of known length is read in one go, for which servers have a fast path; they cut it at that length. */
+async function* chunksOf(request: Request): AsyncGenerator<Uint8Array> {
+  if (request.bodyUsed) return
+  if (request.headers.has('content-length')) yield new Uint8Array(await request.arrayBuffer())
+  else yield* request.body ?? []
 }
 
 /** A reader that cancels has left, just as one whose connection is gone. */
-function toBytes(chunks: AsyncIterable<string>, left: ReadonlySet<() => void>): ReadableStream<Uint8Array> {
+function toBytes(chunks: AsyncIterable<string>, leave: () => void): ReadableStream<Uint8Array> {
   const iterator = chunks[Symbol.asyncIterator]()
-  const encoder = new TextEncoder()
   return new ReadableStream({
     async pull(controller) {
       const { done, value } = await iterator.next()
       if (done) controller.close()
-      else controller.enqueue(encoder.encode(value))
+      else controller.enqueue(Buffer.from(value))
     },
     async cancel() {
-      for (const leave of left) leave()
+      leave()
       await iterator.return?.()
     },
   })

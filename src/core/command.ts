@@ -64,6 +64,7 @@ export class Command<Data = unknown, Result extends Event = Event> {
   readonly gateway: GatewayContext
   readonly #request: (data: unknown, options: RequestOptions) => Promise<Reply>
 
+  /** @internal Made by the gateway. */
   constructor(plan: CommandPlan, gateway: GatewayContext, request: Command['request']) {
     this.plan = plan
     this.gateway = gateway

@@ -28,6 +28,7 @@ export class Deadlines {
   #tick: number
   #wakeTick = Number.POSITIVE_INFINITY
   #cancelTimer: (() => void) | undefined
+  #isClosed = false
 
   constructor(clock: Clock) {
     this.#clock = clock
@@ -54,11 +55,16 @@ export class Deadlines {
   cancel(deadline: Deadline): void {
     // The timer stays, also for the last one: with one request at a time it would be made anew for each of them.
     if (unlink(deadline)) this.#size -= 1
+    if (this.#isClosed && this.#size === 0) this.#stop()
   }
 
   /** Lets go of the timer; what is still pending keeps it, so that nobody waits for ever. */
   close(): void {
-    if (this.#size > 0) return
+    this.#isClosed = true
+    if (this.#size === 0) this.#stop()
+  }
+
+  #stop(): void {
     this.#cancelTimer?.()
     this.#cancelTimer = undefined
     this.#wakeTick = Number.POSITIVE_INFINITY

@@ -19,6 +19,7 @@ export interface WaitOptions {
 export class Operations {
   readonly #parts: GatewayParts
 
+  /** @internal Made by the gateway. */
   constructor(parts: GatewayParts) {
     this.#parts = parts
   }

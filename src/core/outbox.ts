@@ -99,7 +99,9 @@ export class Outbox {
 
   async #refuse(id: string, message: string, releaseKey: boolean): Promise<boolean> {
     try {
-      await this.#parts.settle(id, { state: 'failed', error: { code: 'ERR_PUBLISH_REJECTED', message }, releaseKey })
+      // Without the key to release, it is not known whether an earlier attempt has got through.
+      const code = releaseKey ? 'ERR_PUBLISH_REJECTED' : 'ERR_PUBLISH_UNCONFIRMED'
+      await this.#parts.settle(id, { state: 'failed', error: { code, message }, releaseKey })
       return true
     } catch (error) {
       this.#parts.lifecycle.error(error)

@@ -26,6 +26,9 @@ interface Admitted {
 const LEFT = { code: 'ERR_OPERATION_CANCELED', message: 'The caller left before the request was published.' } as const
 const CLOSED = { code: 'ERR_CLOSED', message: 'The gateway was closed before the request was published.' } as const
 
+/** An answer comes 250 ms after its time at the latest, however slow the store is. */
+const LAST_LOOK_MS = 100
+
 type Started = RequestOptions & { readonly startedAt: number }
 
 /** Takes requests through admission, record, publish and wait. */
@@ -46,9 +49,16 @@ export class Requests {
     const { settings } = this.#parts
     options.signal?.throwIfAborted()
     const startedAt = options.startedAt ?? settings.clock.monotonic()
-    const start = (input: unknown) => this.#start(this.#admit(command, input, { ...options, startedAt }))
+    const start = (input: unknown) => this.#run(command, input, { ...options, startedAt })
     const checked = validateData(settings.events[command.name], data)
     return checked instanceof Promise ? checked.then(start) : start(checked)
+  }
+
+  /** What a retry has joined may be taken back by the first request; the retry is then the first one itself. */
+  async #run(command: CommandPlan, input: unknown, options: Started): Promise<Reply> {
+    let reply: Reply | undefined
+    while (reply === undefined) reply = await this.#start(this.#admit(command, input, options))
+    return reply
   }
 
   #admit(command: CommandPlan, input: unknown, options: Started): Admitted {
@@ -93,7 +103,7 @@ export class Requests {
     }
   }
 
-  async #start(admitted: Admitted): Promise<Reply> {
+  async #start(admitted: Admitted): Promise<Reply | undefined> {
     const { pending, open, lifecycle, release } = this.#parts
     const { id, request } = admitted.operation
     // Registered before anything is written: a fast worker answers before the confirmation of the publish arrives.
@@ -124,18 +134,27 @@ export class Requests {
       this.#parts.open.close(operation.id)
       const { code, message, details } = toGatewayError(error)
       if (code !== 'ERR_STORE_UNAVAILABLE' || details.outcome === 'not-accepted') throw error
-      // The record may have been written all the same; the relay would then publish it.
+      // The record may have been written all the same; the relay would then publish it, and retries may have joined it.
+      this.#parts.pending.confirm(operation.id, 'unconfirmed')
       throw new GatewayError(code, message, { cause: error, operationId: operation.id, outcome: 'unknown' })
     }
   }
 
   /** The caller left, or the gateway shuts down, before the request was published: nothing is sent. */
   async #takeBack(id: string, { kind }: WaitEnd): Promise<void> {
-    await this.#parts.settle(id, { state: 'canceled', error: kind === 'gone' ? LEFT : CLOSED, releaseKey: true })
+    const error = kind === 'gone' ? LEFT : CLOSED
+    try {
+      await this.#parts.settle(id, { state: 'canceled', error, releaseKey: true })
+    } catch (cause) {
+      // The operation stands then, and the relay publishes it.
+      this.#parts.lifecycle.error(cause)
+      this.#parts.pending.confirm(id, 'unconfirmed')
+    }
   }
 
-  async #join(admitted: Admitted, existing: Operation): Promise<Reply> {
-    const { pending, lifecycle, store } = this.#parts
+  /** Gives undefined when the operation was taken back. */
+  async #join(admitted: Admitted, existing: Operation): Promise<Reply | undefined> {
+    const { pending, lifecycle } = this.#parts
     const { idempotency } = admitted.operation
     if (existing.idempotency?.fingerprint !== idempotency?.fingerprint) {
       throw new GatewayError('ERR_IDEMPOTENCY_MISMATCH', 'The key belongs to a request with other content.')
@@ -149,11 +168,11 @@ export class Requests {
     const waiting = pending.add(existing.id)
     try {
       // Registered first, then read again: an end in between is seen by one of the two.
-      const operation = (await store.get(existing.id)) ?? existing
-      if (isEnded(operation)) return replyOf(operation)
+      const operation = await this.#readAgain(existing)
       this.#awaitConfirmation(waiting, operation)
       waiting.leaveOn(admitted.options)
-      return await this.#await(waiting, admitted, operation)
+      const reply = isEnded(operation) ? replyOf(operation) : await this.#await(waiting, admitted, operation)
+      return wasTakenBack(reply.operation) ? undefined : reply
     } finally {
       waiting.end({ kind: 'shutdown' })
     }
@@ -164,7 +183,9 @@ export class Requests {
     const { open, settings, deadlines, pending } = this.#parts
     const isUncertainHere = this.#outbox.isInFlight(operation.id) || pending.awaitsConfirmation(operation.id)
     const isElsewhere = !open.has(operation.id)
-    const left = operation.createdAt + settings.publishTimeoutMs - settings.clock.now()
+    // The store's clock may be another one, so its times are believed within limits.
+    const age = Math.max(settings.clock.now() - operation.createdAt, 0)
+    const left = settings.publishTimeoutMs - age
     const isUncertainElsewhere = isElsewhere && !operation.published && left > 0
     if (isUncertainHere || isUncertainElsewhere) waiting.awaitConfirmation()
     if (isUncertainElsewhere) deadlines.add(left, () => waiting.confirm('confirmed'))
@@ -182,14 +203,20 @@ export class Requests {
     return isEnded(latest) ? replyOf(latest) : this.#defer(latest, becauseOf(end, admitted.because))
   }
 
-  /** The result may be there although nobody was woken; when the store cannot say, the operation goes on. */
-  async #readAgain(operation: Operation): Promise<Operation> {
-    try {
-      return (await this.#parts.store.get(operation.id)) ?? operation
-    } catch (error) {
-      this.#parts.lifecycle.error(error)
-      return operation
-    }
+  /** The result may be there although nobody was woken; when the store cannot say so soon, the operation goes on. */
+  #readAgain(operation: Operation): Promise<Operation> {
+    const { store, deadlines, lifecycle } = this.#parts
+    return new Promise((resolve) => {
+      const deadline = deadlines.add(LAST_LOOK_MS, () => resolve(operation))
+      const settle = (latest: Operation | undefined) => {
+        deadlines.cancel(deadline)
+        resolve(latest ?? operation)
+      }
+      store.get(operation.id).then(settle, (error: unknown) => {
+        lifecycle.error(error)
+        settle(undefined)
+      })
+    })
   }
 
   #defer(operation: Operation, because: Because): Reply {
@@ -206,6 +233,11 @@ export class Requests {
 
 function becauseOf(end: WaitEnd, byDeadline: Because): Because {
   return end.kind === 'unconfirmed' || end.kind === 'shutdown' ? end.kind : byDeadline
+}
+
+/** Only what is taken back loses its key without having failed. */
+function wasTakenBack({ state, idempotency }: Operation): boolean {
+  return state === 'canceled' && idempotency === undefined
 }
 
 /** What an ended operation means for whoever asked for it. */

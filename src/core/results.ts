@@ -12,6 +12,7 @@ type ResultEventName = {
 }[LifecycleEvent]
 
 const RECORDER_CONCURRENCY = 256
+const DONE: Promise<undefined> = Promise.resolve(undefined)
 const CHECKED_LIMIT = 1024
 const ORPHAN_TTL_MS = 3_600_000
 /** A result may overtake the record of its operation, or belong to somebody else: it is looked up this often. */
@@ -55,11 +56,11 @@ export class Results {
   }
 
   /** Reads this gateway's own copy: what nobody here waits for is dropped unread. Never rejects. */
-  wake(message: EventMessage): Promise<undefined> | undefined {
+  wake(message: EventMessage): Promise<undefined> {
     const id = normaliseId(message.correlationId)
     if (id !== undefined && this.#parts.pending.has(id)) return this.#wake(id, message)
     this.#note('skipped', id, message)
-    return undefined
+    return DONE
   }
 
   /** Reads the shared copy: every result of a running operation ends up in the store, whoever waits for it or not. */
@@ -134,7 +135,6 @@ export class Results {
   }
 
   #unsound(command: CommandPlan, message: EventMessage, error: unknown): Ending {
-    this.#note('malformed', message.correlationId, message)
     const why = error instanceof SyntaxError ? 'it is not valid JSON' : 'it does not match its schema'
     const text = `The result event ${message.type} cannot be used: ${why}.`
     return { state: 'failed', error: { code: 'ERR_MALFORMED_RESULT', message: text }, command: command.name }

@@ -41,10 +41,7 @@ export interface Delivery {
 }
 
 /** Gets each message; a rejection means `requeue`, no value means `ack`. Only shared readings are settled. */
-export type MessageHandler = (
-  message: EventMessage,
-  delivery: Delivery,
-) => Promise<Settlement | undefined> | Settlement | undefined
+export type MessageHandler = (message: EventMessage, delivery: Delivery) => Promise<Settlement | undefined>
 
 /** An open subscription. */
 export interface Reader {

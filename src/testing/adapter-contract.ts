@@ -5,26 +5,21 @@ import { idempotencyCases } from './http/idempotency-cases.js'
 import { operationCases } from './http/operation-cases.js'
 import { preferCases } from './http/prefer-cases.js'
 import { streamCases } from './http/stream-cases.js'
-import { type AdapterTarget, createWorld, type HttpCase } from './http/world.js'
+import { type AdapterTarget, createWorld } from './http/world.js'
 
 export type { AdapterTarget, ContractRoute, ContractSetup } from './http/world.js'
 
-const CASES: readonly HttpCase[] = [
-  ...preferCases,
-  ...acceptCases,
-  ...operationCases,
-  ...answerCases,
-  ...idempotencyCases,
-  ...streamCases,
-]
+const CASES = [preferCases, acceptCases, operationCases, answerCases, idempotencyCases, streamCases].flat()
 
 /**
- * The HTTP contract of an adapter, over real sockets: each case serves a gateway of its own through the target.
- * The titles begin with the requirements that they check.
- * @example for (const { name, run } of adapterContract({ name: 'mine', start })) it(name, run)
+ * The HTTP contract over real sockets: each case serves a gateway of its own through the adapter. Titles begin with the
+ * numbers of the requirements that they check.
+ * @example for (const { name, run } of adapterContract({ name: 'koa', start })) it(name, run)
  */
 export function adapterContract(target: AdapterTarget, options: ContractOptions = {}): ContractCase[] {
   const given = new Map(CASES.map((one) => [one.title, one.given]))
-  const bodies = Object.fromEntries(CASES.map(({ title, run }) => [title, run]))
+  const bodies = Object.fromEntries(
+    CASES.map(({ title, run }) => [title, async (world: Parameters<typeof run>[0]) => void (await run(world))]),
+  )
   return toCases(bodies, (title) => createWorld(target, given.get(title) ?? {}), options)
 }

@@ -21,7 +21,7 @@ export interface ContractOptions {
 }
 
 /** A case before it knows what it is run on. */
-export type Body<Kit> = (kit: Kit) => Promise<void>
+export type Body<Kit> = (kit: Kit) => Promise<unknown>
 
 /** Makes the cases of a suite, each with a kit of its own that is opened by its name, and closed in any event. */
 export function toCases<Kit extends { close(): Promise<void> }>(

@@ -28,7 +28,7 @@ const LIFE: TransportCases = {
     assert.ok(message)
     await refuses(transport.publish(message, { channel: 'results' }), 'ERR_TRANSPORT_UNAVAILABLE')
     const reading = { kind: 'own' } as const
-    const call = transport.subscribe({ channel: 'results', types: [kit.resultType], reading }, () => 'ack')
+    const call = transport.subscribe({ channel: 'results', types: [kit.resultType], reading }, async () => 'ack')
     await refuses(call, 'ERR_TRANSPORT_UNAVAILABLE')
     await transport.close()
   },
@@ -40,10 +40,11 @@ const LIFE: TransportCases = {
   },
   'a transport that two users started works until both have closed it': async (kit) => {
     await kit.transport.start()
+    const before = await kit.own()
     await kit.transport.close()
-    const inbox = await kit.own()
+    const after = await kit.own()
     await kit.answer({})
-    await kit.until(() => inbox.ids.length === 1)
+    await kit.until(() => before.ids.length === 1 && after.ids.length === 1)
     await kit.transport.close()
     await refuses(kit.answer({}), 'ERR_TRANSPORT_UNAVAILABLE')
   },

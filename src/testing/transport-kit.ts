@@ -94,11 +94,11 @@ export class TransportKit {
     return messages
   }
 
-  async #open(subscription: Subscription, handle: MessageHandler = () => undefined): Promise<Inbox> {
+  async #open(subscription: Subscription, handle: MessageHandler = async () => undefined): Promise<Inbox> {
     const messages: EventMessage[] = []
     const deliveries: Delivery[] = []
     const ids: string[] = []
-    const reader = await this.transport.subscribe(subscription, (message, delivery) => {
+    const reader = await this.transport.subscribe(subscription, async (message, delivery) => {
       // What other cases have left on a channel that all share.
       if (!subscription.types.includes(message.type)) return undefined
       messages.push(message)

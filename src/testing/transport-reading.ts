@@ -28,7 +28,7 @@ const OWN: TransportCases = {
   'an own reader that fails gets the next message, and never again the one that failed': async (kit) => {
     const inbox = await kit.own(() => Promise.reject(new Error('a handler that fails')))
     const thrower = await kit.own(() => {
-      throw new Error('a handler that throws')
+      throw new Error('a handler that fails')
     })
     const sent = await kit.answer({}, {})
     await kit.until(() => inbox.ids.length >= 2 && thrower.ids.length >= 2)
@@ -137,7 +137,9 @@ const SHARED: TransportCases = {
 
 const SETTLING: TransportCases = {
   'FM-C17 a rejected message comes again, with a higher attempt': async (kit) => {
-    const inbox = await kit.worker((_, { attempt }) => (attempt < 3 ? Promise.reject(new Error('not yet')) : 'ack'))
+    const inbox = await kit.worker(async (_, { attempt }) =>
+      attempt < 3 ? Promise.reject(new Error('not yet')) : 'ack',
+    )
     const [sent] = await kit.ask({})
     await kit.until(() => inbox.ids.length >= 3)
     await kit.quiet()
@@ -148,7 +150,7 @@ const SETTLING: TransportCases = {
     )
   },
   'a requeued message comes again': async (kit) => {
-    const inbox = await kit.recorder((_, { attempt }) => (attempt === 1 ? 'requeue' : undefined))
+    const inbox = await kit.recorder(async (_, { attempt }) => (attempt === 1 ? 'requeue' : undefined))
     const [sent] = await kit.answer({})
     await kit.until(() => inbox.ids.length >= 2)
     await kit.quiet()
@@ -156,8 +158,8 @@ const SETTLING: TransportCases = {
   },
   'FM-C9 a message that fails holds up no other': async (kit) => {
     const inbox = await kit.worker(
-      ({ key }, { attempt }) => {
-        if (key === 'poison' && attempt < 4) throw new Error('a handler that throws')
+      async ({ key }, { attempt }) => {
+        if (key === 'poison' && attempt < 4) throw new Error('a handler that fails')
         return 'ack'
       },
       { concurrency: 1 },
@@ -167,7 +169,7 @@ const SETTLING: TransportCases = {
     assert.deepEqual(new Set(inbox.ids), new Set(idsOf(sent)))
   },
   'a parked message never comes again, and holds up no other': async (kit) => {
-    const inbox = await kit.worker(({ key }) => (key === 'poison' ? 'park' : 'ack'), { concurrency: 1 })
+    const inbox = await kit.worker(async ({ key }) => (key === 'poison' ? 'park' : 'ack'), { concurrency: 1 })
     const sent = await kit.ask({ key: 'poison' }, {}, {})
     await kit.until(() => inbox.ids.length >= 3)
     await kit.quiet()
@@ -261,8 +263,8 @@ const REPLAY: TransportCases = {
   },
   'FM-G10 a replay tries a failed message again, and skips nothing': async (kit) => {
     const [one, two, three] = await kit.answer({}, { key: 'poison' }, {})
-    const inbox = await kit.replay('beginning', ({ key }, { attempt }) => {
-      if (key === 'poison' && attempt < 3) throw new Error('a handler that throws')
+    const inbox = await kit.replay('beginning', async ({ key }, { attempt }) => {
+      if (key === 'poison' && attempt < 3) throw new Error('a handler that fails')
       return 'ack'
     })
     await inbox.caughtUp

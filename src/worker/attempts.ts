@@ -10,16 +10,21 @@ import type { Waits } from './waits.js'
 /** Events whose types are not known before run time. */
 export type AnyEvents = Record<string, unknown>
 
-/** One delivery of a request, and how it is carried out. */
-export interface Job extends HandleOptions<AnyEvents, string> {
-  readonly request: EventMessage
+/** How requests of one type are carried out. */
+export interface Handling extends HandleOptions<AnyEvents, string> {
   readonly handler: Handler<AnyEvents, string>
+}
+
+/** One delivery of a request. */
+interface Job {
+  readonly request: EventMessage
+  readonly handling: Handling
   /** How often the request has been delivered. */
   readonly delivered: number
 }
 
 /** What the attempts work with. */
-export interface AttemptParts {
+interface AttemptParts {
   readonly settings: WorkerSettings
   readonly waits: Waits
   readonly note: <Name extends keyof WorkerEvents>(name: Name, payload: WorkerEvents[Name]) => void
@@ -68,21 +73,26 @@ export class Attempts {
     return Math.round(Math.random() * Math.min(this.#parts.settings.backoffMs * 2 ** failures, MAX_BACKOFF_MS))
   }
 
-  #attempt({ request, handler, delivered }: Job, data: unknown, count: number): Promise<readonly EventMessage[]> {
+  #attempt({ request, handling, delivered }: Job, data: unknown, count: number): Promise<readonly EventMessage[]> {
     const { id, type, correlationId, key, headers } = request
     const { attempts, timeoutMs } = this.#parts.settings
     const attempt = delivered + count
     let sequence = ((delivered - 1) * attempts + count) * SEQUENCES
-    return this.#parts.waits.until(async (wait) => {
-      const progress = (data: unknown) => {
-        sequence += 1
-        const event = { type: `${type}::Progress`, data, headers: { [SEQUENCE_HEADER]: `${sequence}` } }
-        if (wait.reason === undefined) void this.#progress(request, event)
-      }
-      const result = await handler({
-        ...{ data, id, correlationId, key, headers, attempt, progress },
+    return this.#parts.waits.until(async (controller) => {
+      const result = await handling.handler({
+        data,
+        id,
+        correlationId,
+        key,
+        headers,
+        attempt,
+        progress: (data) => {
+          sequence += 1
+          const event = { type: `${type}::Progress`, data, headers: { [SEQUENCE_HEADER]: `${sequence}` } }
+          if (!controller.signal.aborted) void this.#progress(request, event)
+        },
         get signal() {
-          return wait.signal
+          return controller.signal
         },
       })
       return Promise.all([result ?? []].flat().map((event) => this.#encode(request, event)))
@@ -99,11 +109,12 @@ export class Attempts {
   }
 
   async #fail(job: Job, why: { error: unknown; reason: keyof typeof MESSAGES; data?: unknown }): Promise<Answer> {
-    const { request, failure } = job
+    const { request, handling } = job
     const { error, reason, data } = why
     this.#parts.note('error', toGatewayError(error, 'ERR_WORKER_FAILED'))
     try {
-      if (failure) return { results: [await this.#encode(request, failure(error, { ...request, data }))], park: true }
+      const declared = handling.failure?.(error, { ...request, data })
+      if (declared !== undefined) return { results: [await this.#encode(request, declared)], park: true }
     } catch (cause) {
       this.#parts.note('error', toGatewayError(cause, 'ERR_WORKER_FAILED'))
     }
@@ -121,9 +132,24 @@ export class Attempts {
 
   #toMessage(request: EventMessage, event: ResultEvent<AnyEvents>): EventMessage {
     const { source, clock } = this.#parts.settings
-    const { id: causationId, correlationId, traceparent, tracestate, tenant } = request
-    const { type, key = request.key, headers = {}, data, body, contentType } = event
-    const envelope = { type, source, correlationId, causationId, key, traceparent, tracestate, tenant, headers }
-    return toMessage({ ...envelope, ...(body === undefined ? { data } : { body, contentType }) }, clock)
+    const { correlationId, id: causationId, traceparent, tracestate, tenant } = request
+    const { type, key = request.key, headers, data, body, contentType } = event
+    return toMessage(
+      {
+        type,
+        headers,
+        data,
+        body,
+        contentType,
+        source,
+        correlationId,
+        causationId,
+        key,
+        traceparent,
+        tracestate,
+        tenant,
+      },
+      clock,
+    )
   }
 }

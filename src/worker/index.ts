@@ -3,17 +3,7 @@ import { resolveSettings } from './settings.js'
 import type { Worker, WorkerOptions } from './types.js'
 import { EventWorker } from './worker.js'
 
-export type {
-  Answered,
-  HandleOptions,
-  Handler,
-  HandlerRequest,
-  HandlerResult,
-  ResultEvent,
-  Worker,
-  WorkerEvents,
-  WorkerOptions,
-} from './types.js'
+export type * from './types.js'
 
 /**
  * Makes a worker whose events are described by schemas: requests and results are checked against them.

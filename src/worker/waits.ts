@@ -4,30 +4,17 @@ import { GatewayError } from '../core/errors.js'
 /** What is waited for: a pause may end early without any loss. */
 type Kind = 'pause' | 'work'
 
-/** One thing that is waited for, until it is given up. */
-export class Wait {
-  reason: GatewayError | undefined
-  onGiveUp: (reason: GatewayError) => void = () => {}
-  #controller: AbortController | undefined
-
-  /** Made on demand: with its listeners it costs more than all the rest of a request, and few handlers look at it. */
-  get signal(): AbortSignal {
-    this.#controller ??= new AbortController()
-    if (this.reason !== undefined) this.#controller.abort(this.reason)
-    return this.#controller.signal
-  }
-
-  giveUp(reason: GatewayError): void {
-    this.reason = reason
-    this.onGiveUp(reason)
-    this.#controller?.abort(reason)
-  }
+interface Wait {
+  readonly kind: Kind
+  /** Makes its signal when somebody asks for it, which costs more than all the rest of a request. */
+  readonly controller: AbortController
+  reject: (reason: unknown) => void
 }
 
 /** All that a worker waits for, so that closing can end it. */
 export class Waits {
   readonly #clock: Clock
-  readonly #open = new Map<Wait, Kind>()
+  readonly #open = new Set<Wait>()
   #ended: Kind | undefined
 
   constructor(clock: Clock) {
@@ -37,27 +24,26 @@ export class Waits {
   /** Ends the pauses, or the work as well: what there is, and what is yet to come. */
   end(kind: Kind): void {
     this.#ended = kind
-    for (const [wait, opened] of this.#open) if (this.hasEnded(opened)) wait.giveUp(closed())
+    for (const wait of this.#open) if (this.hasEnded(wait.kind)) giveUp(wait, closed())
   }
 
   hasEnded(kind: Kind): boolean {
     return this.#ended === 'work' || this.#ended === kind
   }
 
-  /** Settles like the work; when ended, or when time is up, it rejects at once and gives the work up. */
-  async until<T>(work: (wait: Wait) => Promise<T> | T, timeoutMs?: number, kind: Kind = 'work'): Promise<T> {
+  /** Settles like the work; when ended, or when time is up, it rejects at once and aborts the work's controller. */
+  async until<T>(work: (controller: AbortController) => T | Promise<T>, timeoutMs?: number, kind: Kind = 'work') {
     if (this.hasEnded(kind)) throw closed()
-    const wait = new Wait()
-    const late = () => wait.giveUp(new GatewayError('ERR_WORKER_FAILED', `No result after ${timeoutMs} ms.`))
-    const cancel = timeoutMs === undefined ? undefined : this.#clock.setTimer(late, timeoutMs)
-    this.#open.set(wait, kind)
+    const wait: Wait = { kind, controller: new AbortController(), reject: () => {} }
+    const cancel = timeoutMs && this.#clock.setTimer(() => giveUp(wait, late(timeoutMs)), timeoutMs)
+    this.#open.add(wait)
     try {
       return await new Promise<T>((resolve, reject) => {
-        wait.onGiveUp = reject
-        Promise.resolve(wait).then(work).then(resolve, reject)
+        wait.reject = reject
+        Promise.resolve(wait.controller).then(work).then(resolve, reject)
       })
     } finally {
-      cancel?.()
+      if (cancel) cancel()
       this.#open.delete(wait)
     }
   }
@@ -68,6 +54,15 @@ export class Waits {
     const sleep = () => new Promise<void>((resolve) => (cancel = this.#clock.setTimer(resolve, ms)))
     await this.until(sleep, undefined, 'pause').finally(() => cancel())
   }
+}
+
+function giveUp({ controller, reject }: Wait, reason: GatewayError): void {
+  reject(reason)
+  controller.abort(reason)
+}
+
+function late(ms: number): GatewayError {
+  return new GatewayError('ERR_WORKER_FAILED', `No result after ${ms} ms.`)
 }
 
 function closed(): GatewayError {

@@ -3,7 +3,7 @@ import { type ErrorCode, GatewayError, toGatewayError } from '../core/errors.js'
 import type { EventMessage } from '../core/event.js'
 import { configError } from '../core/options.js'
 import type { Delivery, Reader, Settlement } from '../core/transport.js'
-import { type AnyEvents, Attempts, type Job } from './attempts.js'
+import { type AnyEvents, Attempts, type Handling } from './attempts.js'
 import { findAnswer, keepAnswer } from './dedupe.js'
 import type { WorkerSettings } from './settings.js'
 import type { HandleOptions, Handler, Worker, WorkerEvents } from './types.js'
@@ -12,7 +12,7 @@ import { Waits } from './waits.js'
 /** The worker behind `createWorker`: takes requests, and settles each after its results are published. */
 export class EventWorker implements Worker<AnyEvents> {
   readonly #settings: WorkerSettings
-  readonly #handlers = new Map<string, Pick<Job, 'handler' | 'failure'>>()
+  readonly #handlers = new Map<string, Handling>()
   readonly #emitter = new EventEmitter<string>()
   readonly #warned = new Set<ErrorCode>()
   readonly #waits: Waits
@@ -107,7 +107,7 @@ export class EventWorker implements Worker<AnyEvents> {
     if (handling === undefined) return 'park'
     const key = `worker/${group}/${request.id}`
     const known = store && (await this.#waits.until(() => findAnswer(store.records, key)))
-    const made = known ?? (await this.#attempts.answer({ ...handling, request, delivered }))
+    const made = known ?? (await this.#attempts.answer({ request, handling, delivered }))
     const answer =
       store && !known ? await this.#waits.until(() => keepAnswer(store.records, made, { key, ttlMs })) : made
     for (const result of answer.results) {

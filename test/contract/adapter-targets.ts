@@ -1,6 +1,6 @@
 import { createServer, type RequestListener, type Server } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { createRequire } from 'node:module'
+import type { AddressInfo } from 'node:net'
 import { getRequestListener } from '@hono/node-server'
 import express from 'express'
 import fastify, { type FastifyInstance, type RouteHandlerMethod } from 'fastify'
@@ -134,16 +134,20 @@ function match(path: ContractRoute['path'], pathname: string): Record<string, st
   const pattern = new RegExp(`^${path.replace(/:(\w+)/g, '(?<$1>[^/]+)')}$`)
   const found = pattern.exec(pathname)
   if (found === null) return undefined
-  return Object.fromEntries(Object.entries(found.groups ?? {}).map(([name, value]) => [name, decodeURIComponent(value)]))
+  return Object.fromEntries(
+    Object.entries(found.groups ?? {}).map(([name, value]) => [name, decodeURIComponent(value)]),
+  )
 }
 
 /** Every framework and version that is supported, with and without its own body parser in front. */
-export const targets: readonly AdapterTarget[] = [true, false].flatMap((withParser) => {
-  const suffix = withParser ? 'with its body parser' : 'without a body parser'
-  return [
-    expressTarget(`express 5 ${suffix}`, express, withParser),
-    expressTarget(`express 4 ${suffix}`, require('express4') as typeof express, withParser),
-    fastifyTarget(`fastify latest ${suffix}`, fastify, withParser),
-    fastifyTarget(`fastify 5.0 ${suffix}`, require('fastify50') as typeof fastify, withParser),
-  ]
-}).concat(honoTarget('hono'), bareTarget('fetch'))
+export const targets: readonly AdapterTarget[] = [true, false]
+  .flatMap((withParser) => {
+    const suffix = withParser ? 'with its body parser' : 'without a body parser'
+    return [
+      expressTarget(`express 5 ${suffix}`, express, withParser),
+      expressTarget(`express 4 ${suffix}`, require('express4') as typeof express, withParser),
+      fastifyTarget(`fastify latest ${suffix}`, fastify, withParser),
+      fastifyTarget(`fastify 5.0 ${suffix}`, require('fastify50') as typeof fastify, withParser),
+    ]
+  })
+  .concat(honoTarget('hono'), bareTarget('fetch'))

@@ -21,7 +21,9 @@ describe('the HTTP contract', () => {
   })
 
   it('every requirement that is ours has a test whose title begins with it, in the file that is named', () => {
-    const missing = entries.filter(([id, one]) => 'test' in one && !found.some((title) => title.id === id && title.path === one.test))
+    const missing = entries.filter(
+      ([id, one]) => 'test' in one && !found.some((title) => title.id === id && title.path.startsWith(one.test)),
+    )
     expect(missing.map(([id, { summary }]) => `${id} ${summary}`)).toEqual([])
   })
 
@@ -40,6 +42,7 @@ describe('the HTTP contract', () => {
     expect(requirementsOf('A01, A02: any case')).toEqual(['A01', 'A02'])
     expect(requirementsOf('FM-E17 nothing')).toEqual([])
     expect(requirementsOf('as in A01')).toEqual([])
-    expect(titlesOf('a.ts', "it('A01 x', run); it(`A02 ${x}`, run); const cases = { 'A03 y': run }")).toEqual(['A01 x', 'A02 ', 'A03 y'])
+    const source = "it('A01 x', run); it(`A02 $" + '{x}`, run); const cases = { "A03 y": run }'
+    expect(titlesOf('a.ts', source)).toEqual(['A01 x', 'A02 ', 'A03 y'])
   })
 })

@@ -17,7 +17,10 @@ const KINDS: readonly (readonly [flag: ts.SymbolFlags, kind: string])[] = [
 export function readApi(): Api {
   const config = ts.readConfigFile(`${ROOT}tsconfig.json`, ts.sys.readFile).config
   const { options } = ts.parseJsonConfigFileContent(config, ts.sys, ROOT)
-  const program = ts.createProgram(Object.values(entries).map((path) => `${ROOT}${path}`), { ...options, noEmit: true })
+  const program = ts.createProgram(
+    Object.values(entries).map((path) => `${ROOT}${path}`),
+    { ...options, noEmit: true },
+  )
   const checker = program.getTypeChecker()
   const subpaths = Object.entries(entries).map(([entry, path]) => {
     const file = program.getSourceFile(`${ROOT}${path}`)

@@ -16,7 +16,9 @@ interface Example {
   readonly transcripts: Block[]
 }
 
-const PAGES = listFiles().filter((path) => /^(README|docs\/[\w-]+)\.md$/.test(path) || /^examples\/.*README\.md$/.test(path))
+const PAGES = listFiles().filter(
+  (path) => /^(README|docs\/[\w-]+)\.md$/.test(path) || /^examples\/.*README\.md$/.test(path),
+)
 const CODE = ['ts', 'js', 'typescript', 'javascript', 'tsx', 'jsx', 'mjs']
 const LANGUAGES = ['ts', 'sh', 'http', 'json', 'text', 'mermaid', 'diff']
 const blocks = PAGES.flatMap((page) => blocksOf(page, readText(page)))
@@ -60,10 +62,11 @@ function printedOf(code: string): string[] {
   return [...code.matchAll(/\/\/ -> (.*)$/gm)].map(([, text = '']) => text)
 }
 
-function compile(): string[] {
+/** The errors of all examples, in one program. */
+function compile(compiled: readonly Example[]): string[] {
   const config = ts.readConfigFile(`${ROOT}tsconfig.json`, ts.sys.readFile).config
   const { options } = ts.parseJsonConfigFileContent(config, ts.sys, ROOT)
-  const virtual = new Map(examples.map((example, at) => [`${ROOT}page-block-${at}.ts`, example]))
+  const virtual = new Map(compiled.map((example, at) => [`${ROOT}page-block-${at}.ts`, example]))
   const host = ts.createCompilerHost({ ...options, noEmit: true })
   const { fileExists, readFile, getSourceFile } = host
   host.fileExists = (path) => virtual.has(path) || fileExists(path)
@@ -107,7 +110,8 @@ describe('the code of the pages', () => {
   afterEach(() => {
     for (const server of servers) {
       server.close()
-      if ('closeAllConnections' in server && typeof server.closeAllConnections === 'function') server.closeAllConnections()
+      if ('closeAllConnections' in server && typeof server.closeAllConnections === 'function')
+        server.closeAllConnections()
     }
     servers.clear()
   })
@@ -119,34 +123,45 @@ describe('the code of the pages', () => {
   })
 
   it('every block says what it is', () => {
-    expect(blocks.filter(({ language }) => !LANGUAGES.includes(language)).map(({ page, line }) => `${page}:${line}`)).toEqual([])
+    expect(
+      blocks.filter(({ language }) => !LANGUAGES.includes(language)).map(({ page, line }) => `${page}:${line}`),
+    ).toEqual([])
     expect(examples.length).toBeGreaterThan(10)
   })
 
-  it('every example compiles', () => {
-    expect(compile()).toEqual([])
+  it('every example compiles, and one that does not is found', () => {
+    const code = "import { createGateway } from 'respond-async'\ncreateGateway({ transport: 1 })"
+    const block = { page: 'planted.md', line: 1, language: 'ts', flags: [], code }
+    const planted = { name: 'planted.md:1', blocks: [block], transcripts: [] }
+    const [last, ...others] = compile([...examples, planted]).reverse()
+    expect(others).toEqual([])
+    expect(last).toMatch(/^planted\.md:1 \+ 1: /)
   })
 
-  it.each(examples)('$name runs, and the shown requests get the shown answers', async (example) => {
-    const port = await freePort()
-    const file = join(folder, 'pages', `${example.name.replace(/\W+/g, '-')}.ts`)
-    writeFileSync(file, withPort(codeOf(example), port))
-    const printed: string[] = []
-    const log = vi.spyOn(console, 'log').mockImplementation((...what) => void printed.push(format(...what)))
-    const ids: Bindings = new Map()
-    try {
-      await import(/* @vite-ignore */ file)
-      for (const { code, page, line } of example.transcripts) {
-        for (const exchange of parseTranscript(code)) {
-          expect(await replay(exchange, port, ids), `${page}:${line}`).toEqual([])
+  it.each(examples)(
+    '$name runs, and the shown requests get the shown answers',
+    async (example) => {
+      const port = await freePort()
+      const file = join(folder, 'pages', `${example.name.replace(/\W+/g, '-')}.ts`)
+      writeFileSync(file, withPort(codeOf(example), port))
+      const printed: string[] = []
+      const log = vi.spyOn(console, 'log').mockImplementation((...what) => void printed.push(format(...what)))
+      const ids: Bindings = new Map()
+      try {
+        await import(/* @vite-ignore */ file)
+        for (const { code, page, line } of example.transcripts) {
+          for (const exchange of parseTranscript(code)) {
+            expect(await replay(exchange, port, ids), `${page}:${line}`).toEqual([])
+          }
         }
+      } finally {
+        log.mockRestore()
       }
-    } finally {
-      log.mockRestore()
-    }
-    const shown = printedOf(codeOf(example))
-    const differing = shown.filter((text, at) => !matches(text, printed[at] ?? '', ids))
-    expect({ differing, printed }).toMatchObject({ differing: [] })
-    expect(unhandled).toEqual([])
-  }, 30_000)
+      const shown = printedOf(codeOf(example))
+      const differing = shown.filter((text, at) => !matches(text, printed[at] ?? '', ids))
+      expect({ differing, printed }).toMatchObject({ differing: [] })
+      expect(unhandled).toEqual([])
+    },
+    30_000,
+  )
 })

@@ -48,7 +48,8 @@ describe('what the pages promise', () => {
 
   it('the README names the versions that are tested', () => {
     const text = readText('README.md')
-    const versionOf = (name: string) => JSON.parse(readFileSync(`${ROOT}node_modules/${name}/package.json`, 'utf8')).version
+    const versionOf = (name: string) =>
+      JSON.parse(readFileSync(`${ROOT}node_modules/${name}/package.json`, 'utf8')).version
     const missing = ['express', 'express4', 'fastify', 'fastify50', 'hono'].filter((name) => {
       const [major, minor] = String(versionOf(name)).split('.')
       return !text.includes(`${major}.${minor}`)
@@ -83,7 +84,9 @@ describe('tables of names', () => {
   it('docs/custom-store.md has every method of a store', () => {
     const [table] = tablesOf(readText('docs/custom-store.md'))
     const named = (table?.rows ?? []).map(([first = '']) => first.replace(/^`(\w+).*$/, '$1'))
-    const methods = membersOf('src/core/store.ts', 'Store').filter((name) => !/^(name|durability|start|close)$/.test(name))
+    const methods = membersOf('src/core/store.ts', 'Store').filter(
+      (name) => !/^(name|durability|start|close)$/.test(name),
+    )
     expect(named.sort()).toEqual(methods.sort())
   })
 

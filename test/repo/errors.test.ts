@@ -17,14 +17,17 @@ interface Section {
 }
 
 /** The sections of the page: `### CODE`, then a line with status, retry and problem type, then text. */
-const sections: Section[] = page.split(/^### /m).slice(1).map((part) => {
-  const [code = '', ...lines] = part.split('\n')
-  const text = lines.join('\n').split(/^## /m)[0] ?? ''
-  const [, status] = /\*\*(\d{3})\*\*/.exec(text) ?? []
-  const [, retry] = /retry `([\w-]+)`/.exec(text) ?? []
-  const [, type] = /type `…:([\w-]+)`/.exec(text) ?? []
-  return { code, status, retry, type, text }
-})
+const sections: Section[] = page
+  .split(/^### /m)
+  .slice(1)
+  .map((part) => {
+    const [code = '', ...lines] = part.split('\n')
+    const text = lines.join('\n').split(/^## /m)[0] ?? ''
+    const [, status] = /\*\*(\d{3})\*\*/.exec(text) ?? []
+    const [, retry] = /retry `([\w-]+)`/.exec(text) ?? []
+    const [, type] = /type `…:([\w-]+)`/.exec(text) ?? []
+    return { code, status, retry, type, text }
+  })
 
 function problemOf(code: ErrorCode): { status: number; type: string; title: string; retry: string } {
   return JSON.parse(String(problemReply(settings, new GatewayError(code, 'A text.')).body))
@@ -51,7 +54,11 @@ describe('the table of errors', () => {
   it.each(codes)('the section of %s tells status, retry, problem type and who acts', (code) => {
     const section = sections.find((one) => one.code === code)
     const { status, retry, type } = problemOf(code)
-    expect(section).toMatchObject({ status: String(status), retry, type: type.slice('urn:respond-async:problem:'.length) })
+    expect(section).toMatchObject({
+      status: String(status),
+      retry,
+      type: type.slice('urn:respond-async:problem:'.length),
+    })
     expect(section?.text).toMatch(/acts: (developer|operator|client|worker)/)
     expect(section?.text.length).toBeGreaterThan(120)
   })
@@ -61,7 +68,12 @@ describe('the table of errors', () => {
     const [, union = ''] = /^type Code = (.*)$/m.exec(source) ?? []
     const known = [...union.matchAll(/'(\w+)'/g)].map(([, code]) => `FollowError ${code}`)
     expect(known.length).toBeGreaterThan(3)
-    expect(sections.map(({ code }) => code).filter((code) => code.startsWith('FollowError ')).sort()).toEqual(known.sort())
+    expect(
+      sections
+        .map(({ code }) => code)
+        .filter((code) => code.startsWith('FollowError '))
+        .sort(),
+    ).toEqual(known.sort())
   })
 
   it('every code in the sources is in the table', () => {

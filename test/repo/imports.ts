@@ -47,7 +47,7 @@ function adapter(framework: string): Rule {
 const known = new Map<string, Import[]>()
 
 /** All imports of a file; packages by name, without a path inside them. */
-export function importsOf(path: string, text: string): Import[] {
+function importsOf(path: string, text: string): Import[] {
   const key = `${path}\n${text}`
   const found = known.get(key) ?? readImports(path, text)
   known.set(key, found)
@@ -58,7 +58,8 @@ function readImports(path: string, text: string): Import[] {
   const file = ts.createSourceFile(path, text, ts.ScriptTarget.Latest, true)
   const found: Import[] = []
   const add = (specifier: ts.Node | undefined, isType: boolean) => {
-    if (specifier && ts.isStringLiteralLike(specifier)) found.push({ from: path, to: target(path, specifier.text), isType })
+    if (specifier && ts.isStringLiteralLike(specifier))
+      found.push({ from: path, to: target(path, specifier.text), isType })
   }
   const visit = (node: ts.Node): void => {
     if (ts.isImportDeclaration(node)) add(node.moduleSpecifier, onlyTypes(node.importClause))
@@ -87,7 +88,10 @@ function isLoad(callee: ts.Expression): boolean {
 function target(from: string, specifier: string): string {
   if (specifier.startsWith('.')) return posix.join(posix.dirname(from), specifier).replace(/\.js$/, '.ts')
   if (specifier.startsWith('node:')) return specifier
-  return specifier.split('/').slice(0, specifier.startsWith('@') ? 2 : 1).join('/')
+  return specifier
+    .split('/')
+    .slice(0, specifier.startsWith('@') ? 2 : 1)
+    .join('/')
 }
 
 /** Every import that the rules do not allow, as a sentence. */

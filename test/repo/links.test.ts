@@ -24,7 +24,8 @@ describe('links between the pages', () => {
   })
 
   it('a link that leads nowhere is found', () => {
-    const text = '# One\n[a](b.md) [b](#two) [c](README.md) [d](#one) [e](README.md#nothing-there) [f](https://example.com)'
+    const text =
+      '# One\n[a](b.md) [b](#two) [c](README.md) [d](#one) [e](README.md#nothing-there) [f](https://example.com)'
     expect(brokenLinks('new.md', text)).toEqual(['b.md', '#two', 'README.md#nothing-there'])
   })
 

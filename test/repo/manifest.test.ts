@@ -19,13 +19,17 @@ describe('the manifest', () => {
   })
 
   it('every subpath is in the table of the README, and nothing else is', () => {
-    const rows = tablesOf(readText('README.md')).flatMap((table) => table.rows.map(([first = '']) => first.replaceAll('`', '')))
+    const rows = tablesOf(readText('README.md')).flatMap((table) =>
+      table.rows.map(([first = '']) => first.replaceAll('`', '')),
+    )
     const named = rows.filter((name) => /^respond-async(\/[\w-]+)?$/.test(name))
     expect(named.sort()).toEqual(Object.keys(entries).map(specifierOf).sort())
   })
 
   it('every path alias of the compiler is an entry', () => {
-    const { compilerOptions } = JSON.parse(readText('tsconfig.json')) as { compilerOptions: { paths: Record<string, string[]> } }
+    const { compilerOptions } = JSON.parse(readText('tsconfig.json')) as {
+      compilerOptions: { paths: Record<string, string[]> }
+    }
     const expected = Object.entries(entries).map(([entry, file]) => [specifierOf(entry), [`./${file}`]])
     expect(compilerOptions.paths).toEqual(Object.fromEntries(expected))
   })

@@ -36,7 +36,7 @@ export function blocksOf(page: string, text: string): Block[] {
 }
 
 /** The text without its fenced blocks, line for line. */
-export function proseOf(text: string): string {
+function proseOf(text: string): string {
   let fenced = false
   const keep = (line: string) => {
     const isFence = /^ *```/.test(line)

@@ -30,7 +30,8 @@ function differingDefaults(table: Table, settings: object): string[] {
   return table.rows.flatMap(([name = '', byDefault]) => {
     const value = real.get(name.replaceAll('`', ''))
     if (typeof value === 'number' && value !== numberOf(byDefault)) return [`${name}: ${byDefault} instead of ${value}`]
-    if (typeof value === 'string' && `\`'${value}'\`` !== byDefault) return [`${name}: ${byDefault} instead of '${value}'`]
+    if (typeof value === 'string' && `\`'${value}'\`` !== byDefault)
+      return [`${name}: ${byDefault} instead of '${value}'`]
     return []
   })
 }
@@ -72,7 +73,9 @@ describe('docs/options.md', () => {
     const all = { ...resolveOptions({ transport }, {}), ...(createHttpExtension({}).settings as object) }
     expect(table?.rows.length).toBeGreaterThan(10)
     expect(table && differingDefaults(table, all)).toEqual([])
-    expect(table && namesOf(table).filter((name) => !CORE_OPTIONS.includes(name) && !HTTP_OPTIONS.includes(name))).toEqual([])
+    expect(
+      table && namesOf(table).filter((name) => !CORE_OPTIONS.includes(name) && !HTTP_OPTIONS.includes(name)),
+    ).toEqual([])
   })
 })
 

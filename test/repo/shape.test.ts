@@ -5,7 +5,6 @@ import { readFiles } from './files.js'
 const MAX_FILE_LINES = 300
 const MAX_FUNCTION_LINES = 50
 const MAX_ADAPTER_LINES = 60
-const MAX_PARAMETERS = 3
 
 const files = [...readFiles('src')]
 const adapters = files.filter(([path]) => /^src\/adapters\/(?!node\.ts$)/.test(path))
@@ -15,7 +14,8 @@ function codeLines(path: string, text: string): number {
   const file = ts.createSourceFile(path, text, ts.ScriptTarget.Latest, true)
   const lines = new Set<number>()
   const visit = (node: ts.Node): void => {
-    if (node.getChildCount(file) > 0) return node.getChildren(file).forEach(visit)
+    for (const child of node.getChildren(file)) visit(child)
+    if (node.getChildCount(file) > 0) return
     if (node.getWidth(file) === 0 || ts.isJSDoc(node)) return
     const from = file.getLineAndCharacterOfPosition(node.getStart(file)).line
     const to = file.getLineAndCharacterOfPosition(node.getEnd()).line
@@ -25,6 +25,11 @@ function codeLines(path: string, text: string): number {
   return lines.size
 }
 
+/** Adapters get request and response beside their own; and Express knows error handlers by their four parameters. */
+function maxParameters(path: string): number {
+  return path.startsWith('src/adapters/') ? 4 : 3
+}
+
 /** Functions with more lines, or more parameters, than allowed. */
 function outsized(path: string, text: string): string[] {
   const file = ts.createSourceFile(path, text, ts.ScriptTarget.Latest, true)
@@ -32,14 +37,23 @@ function outsized(path: string, text: string): string[] {
   const visit = (node: ts.Node): void => {
     if (ts.isFunctionLike(node) && !ts.isConstructSignatureDeclaration(node)) {
       const line = file.getLineAndCharacterOfPosition(node.getStart(file)).line + 1
-      const lines = file.getLineAndCharacterOfPosition(node.getEnd()).line + 2 - line
+      const lines = bodyLines(node, file)
       if (lines > MAX_FUNCTION_LINES) found.push(`${path}:${line} has ${lines} lines`)
-      if (node.parameters.length > MAX_PARAMETERS) found.push(`${path}:${line} has ${node.parameters.length} parameters`)
+      if (node.parameters.length > maxParameters(path))
+        found.push(`${path}:${line} has ${node.parameters.length} parameters`)
     }
     ts.forEachChild(node, visit)
   }
   visit(file)
   return found
+}
+
+/** Lines between the braces; blank ones cost nothing, as for the linter. */
+function bodyLines(node: ts.SignatureDeclaration, file: ts.SourceFile): number {
+  const body = 'body' in node ? node.body : undefined
+  if (body === undefined) return 0
+  const text = body.getText(file).replace(/^\{\s*\n|\n\s*\}$/g, '')
+  return text.split('\n').filter((line) => line.trim() !== '').length
 }
 
 function lineCount(text: string): number {
@@ -60,12 +74,14 @@ describe('the shape of the sources', () => {
   })
 
   it('there is an adapter for each framework', () => {
-    expect(adapters.map(([path]) => path)).toEqual(['express', 'fastify', 'fetch'].map((name) => `src/adapters/${name}.ts`))
+    expect(adapters.map(([path]) => path)).toEqual(
+      ['express', 'fastify', 'fetch'].map((name) => `src/adapters/${name}.ts`),
+    )
   })
 
   it('what is too long, or takes too much, is found', () => {
-    const body = '  void 0\n'.repeat(MAX_FUNCTION_LINES)
-    expect(outsized('a.ts', `function a() {\n${body}}\n`)).toEqual(['a.ts:1 has 52 lines'])
+    const body = '  void 0\n'.repeat(MAX_FUNCTION_LINES + 1)
+    expect(outsized('a.ts', `function a() {\n${body}}\n`)).toEqual(['a.ts:1 has 51 lines'])
     expect(outsized('a.ts', 'const a = (b: 1, c: 2, d: 3, e: 4) => 5')).toEqual(['a.ts:1 has 4 parameters'])
   })
 

@@ -15,7 +15,7 @@ export function titlesOf(path: string, text: string): string[] {
 }
 
 const REQUIREMENT = /^[A-HL]\d\d$/
-const OTHER_ID = /^(?:FM-[A-H]\d+|[IJKM-Q]\d\d)$/
+const OTHER_ID = /^(?:FM-[A-Z]\d+|[IJKM-Q]\d\d)$/
 
 /** The requirements with which a title begins: `D13 FM-H26 D14 …` has two. */
 export function requirementsOf(title: string): string[] {

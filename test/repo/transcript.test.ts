@@ -33,7 +33,8 @@ describe('transcripts of the pages', () => {
   async function faultsOf(page: string): Promise<string[]> {
     const ids = new Map<string, string>()
     const faults: string[] = []
-    for (const one of parseTranscript(page)) faults.push(...(await replay(one, (server.address() as AddressInfo).port, ids)))
+    for (const one of parseTranscript(page))
+      faults.push(...(await replay(one, (server.address() as AddressInfo).port, ids)))
     return faults
   }
 
@@ -72,7 +73,8 @@ describe('transcripts of the pages', () => {
 })
 
 describe('pages', () => {
-  const page = '# The A-B, c\n\n```ts continue\nconst a = `|`\n```\n\n| x | y |\n|---|--:|\n| `a\\|b` | [c](d.md#e) |\n\ntext\n'
+  const page =
+    '# The A-B, c\n\n```ts continue\nconst a = `|`\n```\n\n| x | y |\n|---|--:|\n| `a\\|b` | [c](d.md#e) |\n\ntext\n'
 
   it('are read as blocks, tables, links and anchors', () => {
     expect(blocksOf('p.md', page)).toEqual([

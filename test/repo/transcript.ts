@@ -57,7 +57,8 @@ export async function replay(exchange: Exchange, port: number, ids: Bindings): P
   const { status, headers, body } = exchange.answer
   const faults = status === real.status ? [] : [`status ${real.status} instead of ${status}`]
   for (const [name, value] of headers) {
-    if (!matches(value, real.headers[name] ?? '', ids)) faults.push(`${name}: ${real.headers[name]} instead of ${value}`)
+    if (!matches(value, real.headers[name] ?? '', ids))
+      faults.push(`${name}: ${real.headers[name]} instead of ${value}`)
   }
   if (!matchesBody(body, real.body, ids)) faults.push(`body ${real.body} instead of ${body}`)
   return faults.map((fault) => `${exchange.method} ${exchange.path}: ${fault}`)
@@ -74,7 +75,13 @@ function ask({ method, path, headers, body }: Exchange, port: number, ids: Bindi
   const own = Object.entries(headers).map(([name, value]) => [name, bound(value)])
   const length = body === '' ? {} : { 'content-length': String(Buffer.byteLength(body)) }
   return new Promise((resolve, reject) => {
-    const options = { port, host: 'localhost', method, path: bound(path), headers: { ...Object.fromEntries(own), ...length } }
+    const options = {
+      port,
+      host: 'localhost',
+      method,
+      path: bound(path),
+      headers: { ...Object.fromEntries(own), ...length },
+    }
     const request = send({ ...options, agent: false, timeout: 20_000 }, (response) => {
       const chunks: Buffer[] = []
       response.on('data', (chunk) => chunks.push(chunk))
@@ -92,7 +99,8 @@ function ask({ method, path, headers, body }: Exchange, port: number, ids: Bindi
 }
 
 const ID = /\b[0-7][0-9A-HJKMNP-TV-Z]{25}\b/g
-const VARIABLES = /\b[0-7][0-9A-HJKMNP-TV-Z]{25}\b|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z|[A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT|…/g
+const VARIABLES =
+  /\b[0-7][0-9A-HJKMNP-TV-Z]{25}\b|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z|[A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT|…/g
 
 /** Compares texts in which ids, times and what is left out (`…`) differ from run to run. */
 export function matches(shown: string, real: string, ids: Bindings): boolean {
@@ -100,10 +108,10 @@ export function matches(shown: string, real: string, ids: Bindings): boolean {
   let pattern = ''
   let from = 0
   for (const { 0: variable, index } of shown.matchAll(VARIABLES)) {
-    pattern += escape(shown.slice(from, index)) + patternOf(variable, ids, news)
+    pattern += literal(shown.slice(from, index)) + patternOf(variable, ids, news)
     from = index + variable.length
   }
-  const found = new RegExp(`^${pattern}${escape(shown.slice(from))}$`, 's').exec(real)
+  const found = new RegExp(`^${pattern}${literal(shown.slice(from))}$`, 's').exec(real)
   for (const [at, id] of news.entries()) if (found) ids.set(id, found[at + 1] ?? '')
   return found !== null
 }
@@ -113,14 +121,14 @@ function patternOf(variable: string, ids: Bindings, news: string[]): string {
   if (variable.endsWith('GMT')) return '[A-Z][a-z]{2}, \\d\\d [A-Z][a-z]{2} \\d{4} [\\d:]{8} GMT'
   if (variable.endsWith('Z') && variable.includes('T') && variable.includes(':')) return '[\\d-]{10}T[\\d:.]{12}Z'
   const bound = ids.get(variable)
-  if (bound !== undefined) return escape(bound)
+  if (bound !== undefined) return literal(bound)
   const known = news.indexOf(variable)
   if (known >= 0) return `\\${known + 1}`
   news.push(variable)
   return '([0-7][0-9A-HJKMNP-TV-Z]{25})'
 }
 
-function escape(text: string): string {
+function literal(text: string): string {
   return text.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&')
 }
 

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { Agent, type IncomingHttpHeaders, request } from 'node:http'
+import { type Agent, type IncomingHttpHeaders, request } from 'node:http'
 import { connect } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { inspect } from 'node:util'
@@ -7,7 +7,7 @@ import { inspect } from 'node:util'
 /** A request of a case. A body that is no text is sent as JSON, with its media type. */
 export interface Sent {
   readonly method?: string
-  readonly path?: string
+  readonly path: string
   /** Several values of a header are several lines. */
   readonly headers?: Readonly<Record<string, string | readonly string[]>>
   readonly body?: unknown
@@ -18,108 +18,101 @@ export interface Answer {
   readonly status: number
   readonly headers: IncomingHttpHeaders
   readonly text: string
+  /** The body as JSON; empty when it is none. */
+  readonly json: Readonly<Record<string, unknown>>
 }
 
-/** A request under way. */
-export interface Exchange {
+/** What headers must be: texts are equal, patterns match, `null` is absent, others are free. */
+export type ExpectedHeaders = Readonly<Record<string, string | RegExp | null | undefined>>
+
+/** A request under way, and what its answer must be. */
+export class Exchange {
   readonly answer: Promise<Answer>
-  /** What has come of the body so far. */
-  received(): string
-  /** Breaks the connection. */
-  abort(): void
-}
+  readonly abort: () => void
+  #received = ''
 
-/** What an answer must be: texts are equal, patterns match, `null` is absent, and other members are free. */
-export interface Expected {
-  readonly status?: number
-  readonly headers?: Readonly<Record<string, string | RegExp | null>>
-  readonly body?: unknown
-}
-
-/** Speaks HTTP/1.1 over real sockets, without any wishes of its own, as `fetch` has some. */
-export class Client {
-  readonly #agent = new Agent({ keepAlive: true })
-  readonly #origin: URL
-
-  constructor(url: string) {
-    this.#origin = new URL(url)
-  }
-
-  start({ method = 'GET', path = '/', headers = {}, body }: Sent): Exchange {
+  constructor(agent: Agent, url: string, { method = 'GET', path, headers, body }: Sent) {
     const text = body === undefined || typeof body === 'string' ? body : JSON.stringify(body)
     const type = typeof body === 'object' ? { 'content-type': 'application/json' } : {}
     const length = text === undefined ? {} : { 'content-length': String(Buffer.byteLength(text)) }
-    const { hostname, port } = this.#origin
     const all = { ...type, ...length, ...headers } as Record<string, string | string[]>
-    const outgoing = request({ agent: this.#agent, hostname, port, method, path, headers: all })
-    let received = ''
-    const answer = new Promise<Answer>((resolve, reject) => {
-      outgoing.on('error', reject)
-      outgoing.on('response', (incoming) => {
-        incoming.setEncoding('utf8').on('data', (chunk: string) => {
-          received += chunk
+    const { hostname, port } = new URL(url)
+    const outgoing = request({ agent, hostname, port, method, path, headers: all })
+    this.abort = () => void outgoing.destroy()
+    this.answer = new Promise<Answer>((resolve, reject) => {
+      outgoing.on('error', reject).on('response', (incoming) => {
+        incoming.setEncoding('utf8').on('error', reject)
+        incoming.on('data', (chunk) => {
+          this.#received += chunk
         })
-        incoming.on('error', reject)
-        incoming.on('end', () =>
-          resolve({ status: incoming.statusCode ?? 0, headers: incoming.headers, text: received }),
-        )
+        incoming.on('end', () => resolve(toAnswer(incoming.statusCode ?? 0, incoming.headers, this.#received)))
       })
     })
-    answer.catch(() => {})
+    // A case that breaks the connection does not ask for the answer.
+    this.answer.catch(() => {})
     outgoing.end(text)
-    return { answer, received: () => received, abort: () => outgoing.destroy() }
   }
 
-  send(sent: Sent): Promise<Answer> {
-    return this.start(sent).answer
+  /** What has come of the body so far. */
+  get received(): string {
+    return this.#received
   }
 
-  /** Writes the parts as they are, `pauseMs` apart, and gives all that comes back until the server closes, or leaves. */
-  raw(parts: readonly string[], { pauseMs = 0, leave = false } = {}): Promise<string> {
-    const socket = connect(Number(this.#origin.port), this.#origin.hostname)
-    let received = ''
-    return new Promise((resolve) => {
-      socket.setEncoding('latin1').on('data', (chunk) => {
-        received += String(chunk)
-      })
-      socket.on('error', () => {}).on('close', () => resolve(received))
-      socket.on('connect', async () => {
-        for (const part of parts) {
-          socket.write(part, 'latin1')
-          await sleep(pauseMs)
-        }
-        if (leave) socket.destroy()
-      })
-    })
+  /** Checks the answer; a body that is no text is compared by the members that are named, by the rules of headers. */
+  async is(status: number, headers: ExpectedHeaders = {}, body?: unknown): Promise<Answer> {
+    const answer = await this.answer
+    const shown = `${answer.status} ${inspect(answer.headers)} ${answer.text}`
+    assert.equal(answer.status, status, `${answer.status} is not ${status}: ${shown}`)
+    assertMatches(answer.headers, headers, `headers of ${shown}`)
+    if (typeof body === 'string') assert.equal(answer.text, body)
+    else assertMatches(answer.json, body, `body of ${shown}`)
+    return answer
   }
 
-  close(): void {
-    this.#agent.destroy()
+  /** Checks that the answer is a problem document with this status and code. */
+  refuses(status: number, code: string, headers: ExpectedHeaders = {}): Promise<Answer> {
+    const problem = { 'content-type': /^application\/problem\+json/, 'cache-control': 'no-store', vary: /^Prefer/ }
+    return this.is(status, { ...problem, ...headers }, { status, code, type: /^urn:respond-async:problem:[a-z-]+$/ })
   }
 }
 
-/** Compares by the rules of `Expected`, in depth. */
+/** Writes the parts to a socket as they are, `pauseMs` apart, and gives all that comes back before it is closed. */
+export async function writeRaw(
+  url: string,
+  parts: readonly string[],
+  { pauseMs = 0, leave = false } = {},
+): Promise<string> {
+  const { hostname, port } = new URL(url)
+  const socket = connect(Number(port), hostname).setEncoding('latin1')
+  let received = ''
+  socket
+    .on('error', () => {})
+    .on('data', (chunk) => {
+      received += chunk
+    })
+  const closed = new Promise((resolve) => socket.on('close', resolve))
+  for (const part of parts) {
+    socket.write(part, 'latin1')
+    await sleep(pauseMs)
+  }
+  if (leave) socket.destroy()
+  await closed
+  return received
+}
+
+/** Compares what `expected` names, in depth: patterns match, `null` is absent. */
 export function assertMatches(actual: unknown, expected: unknown, where = 'value'): void {
   if (expected === undefined) return
-  if (expected === null) return assert.equal(actual, undefined, `${where} is there`)
-  if (expected instanceof RegExp) return assert.match(String(actual), expected, where)
-  if (typeof expected !== 'object' || Array.isArray(expected)) return assert.deepEqual(actual, expected, where)
-  assert.ok(typeof actual === 'object' && actual !== null, `${where} is ${inspect(actual)}`)
-  for (const [name, value] of Object.entries(expected)) {
-    assertMatches((actual as Readonly<Record<string, unknown>>)[name], value, `${where}.${name}`)
+  if (expected === null) assert.equal(actual, undefined, `${where} is there`)
+  else if (expected instanceof RegExp) assert.match(String(actual), expected, where)
+  else if (typeof expected !== 'object' || Array.isArray(expected)) assert.deepEqual(actual, expected, where)
+  else {
+    for (const [name, value] of Object.entries(expected))
+      assertMatches(Object(actual)[name], value, `${name} in ${where}`)
   }
 }
 
-/** Compares an answer, and shows all of it when it differs. */
-export function assertAnswer(answer: Answer, { status, headers, body }: Expected): void {
-  const shown = `${answer.status} ${JSON.stringify(answer.headers)} ${answer.text}`
-  assertMatches(answer.status, status, `status of ${shown}`)
-  assertMatches(answer.headers, headers, `headers of ${shown}`)
-  if (typeof body === 'string') assert.equal(answer.text, body)
-  else if (body !== undefined) assertMatches(jsonOf(answer), body, `body of ${shown}`)
-}
-
-/** The JSON body of an answer. */
-export function jsonOf({ text }: Answer): Readonly<Record<string, unknown>> {
-  return JSON.parse(text) as Readonly<Record<string, unknown>>
+function toAnswer(status: number, headers: IncomingHttpHeaders, text: string): Answer {
+  const isJson = /json/.test(String(headers['content-type'])) && text !== ''
+  return { status, headers, text, json: isJson ? (JSON.parse(text) as Answer['json']) : {} }
 }

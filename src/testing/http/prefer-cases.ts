@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { until } from '../contract.js'
-import { type BackEnd, type HttpCase, httpCase, SILENT, user } from './world.js'
+import { check, type Given, type HttpCase, NOT_CREATED, PENDING } from './world.js'
 
 /** A title, the value or lines of `Prefer`, and what is applied: the answer is 202 with `respond-async`, else 201. */
 type Row = readonly [title: string, prefer: string | readonly string[], applied: string | null]
@@ -18,7 +18,7 @@ const ROWS: readonly Row[] = [
   ['A08 order has no meaning', 'wait=0, respond-async', 'respond-async, wait=0'],
   ['A09 the first of two counts', 'wait=5, Wait=10', 'wait=5'],
   ['A10 the first counts even when it is unusable', 'wait=abc, wait=10', null],
-  ['A11 an unknown preference is ignored', 'priority=5', null],
+  ['A11 B15 an unknown preference is ignored', 'priority=5', null],
   ['A12 a known preference with an unknown value is ignored', 'return=headers-only', null],
   ['A13 parameters may be empty', 'respond-async ; ; foo=1', 'respond-async'],
   ['A14 a parameter is no preference', 'foo; respond-async', null],
@@ -38,120 +38,79 @@ const ROWS: readonly Row[] = [
   ['B07 FM-E7 a negative wait is none', 'wait=-1', null],
   ['B07 leading zeros are digits', 'wait=010', 'wait=10'],
   ['B08 FM-E6 a wait beyond all numbers is the greatest', 'wait=99999999999999999999999', 'wait=25'],
-  ['B12 parameters are not repeated', 'return=representation; foo=1', 'return=representation'],
+  ['B12 B19 parameters are not repeated', 'return=representation; foo=1', 'return=representation'],
   ['B13 respond-async that was not needed is not applied', 'respond-async, wait=1', 'wait=1'],
   ['B14 FM-E5 the wait that is used is reported', 'wait=3600', 'wait=25'],
   ['B21 the first of two returns counts', 'return=representation, return=minimal', 'return=representation'],
 ]
 
-// Slow enough for a 202 that is due to come first.
-const slow: BackEnd = async () => [await sleep(15, { data: { id: 'ann' } })]
+/** Answers late enough for a 202 that should not be sent to come first. */
+const SLOW: Given = { backEnd: async () => [await sleep(15, { data: { id: 'ann' } })] }
+const SHORT: Given = { ...PENDING, options: { maxWaitMs: 30 } }
+const ALONE: Given = { ...PENDING, options: { maxPending: 1 } }
+const FAILING: Given = { backEnd: async () => [{ type: NOT_CREATED, data: {} }] }
+const SHOWING: Given = { command: { input: ({ preferences }) => ({ username: [...preferences.all.keys()].join() }) } }
 
-const headerCases = ROWS.map(([title, prefer, applied]) => {
-  const status = applied?.startsWith('respond-async') ? 202 : 201
-  const expected = { status, headers: { 'preference-applied': applied, vary: /\bPrefer\b/ } }
-  return httpCase(title, { backEnd: slow, expected }, ({ post }) => post({ prefer }))
-})
-
-const HEAD = 'POST /users HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: 2\r\n'
+const HEAD =
+  'POST /users HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: 2\r\n'
+const PROGRESS = { type: 'CreateUser::Requested::Progress', data: { percent: 50 } }
 
 /** Sections A and B of the contract: what a client prefers. */
 export const preferCases: readonly HttpCase[] = [
-  ...headerCases,
-  httpCase('A23 FM-H22 16 KiB of Prefer do no harm', {}, async ({ client }) => {
-    const received = await client.raw([`${HEAD}Prefer: ${'a,'.repeat(7500)}\r\n\r\n{}`])
-    assert.match(received, /^HTTP\/1\.1 201 /)
+  ...ROWS.map(([title, prefer, applied]) => {
+    const isAsync = applied?.startsWith('respond-async')
+    const headers = { 'preference-applied': applied, vary: 'Prefer' }
+    return check(title, isAsync ? PENDING : SLOW, ({ post }) => post({ prefer }).is(isAsync ? 202 : 201, headers))
   }),
-  httpCase(
-    'A29 B22 the input of a command sees all preferences',
-    {
-      command: { input: ({ preferences: { handling, all } }) => ({ username: `${handling} ${all.get('x')?.params.get('y')}` }) },
-      expected: { status: 201, body: { id: 'strict 1, 2' } },
-    },
-    ({ post }) => post({ prefer: 'handling=strict, x; y="1, 2"' }),
-  ),
-  httpCase(
-    'B02 B06 an instant result needs no 202 where the command allows a grace',
-    { command: { asyncGraceMs: 1000 }, expected: { status: 201, headers: { 'preference-applied': null } } },
-    ({ post }) => post({ prefer: 'respond-async' }),
-  ),
-  httpCase(
-    'B03 B04 a result later than the wait gives 202',
-    { options: { maxWaitMs: 30 }, backEnd: SILENT, expected: { status: 202, headers: { 'preference-applied': 'wait=0' } } },
-    ({ post }) => post({ prefer: 'wait=3600' }),
-  ),
-  httpCase(
-    'B09 FM-H21 who comes when as many wait as may is answered 202 at once',
-    { options: { maxPending: 1 }, backEnd: SILENT, expected: { status: 202 } },
-    async ({ client, gateway, post }) => {
-      const first = client.start(user())
-      await until(() => gateway.counters.pending === 1)
-      const second = await post()
-      first.abort()
-      return second
-    },
-  ),
-  httpCase('B10 the wait begins when the request is complete', { options: { waitMs: 40 }, backEnd: slow }, async (world) => {
-    const received = await world.client.raw([`${HEAD}\r\n{`, '}'], { pauseMs: 50 })
-    assert.match(received, /^HTTP\/1\.1 201 /)
+  check('A23 FM-H22 16 KiB of Prefer do no harm', {}, async ({ raw }) => {
+    assert.match(await raw([`${HEAD}Prefer: ${'a,'.repeat(7500)}\r\n\r\n{}`]), /^HTTP\/1\.1 201 /)
   }),
-  httpCase(
-    'B17 Vary of the application is kept',
-    { headers: { vary: 'Origin' }, expected: { headers: { vary: /^(Origin, Prefer|Prefer, Origin)$/ } } },
-    ({ post }) => post(),
+  check('A29 B22 the input of a command sees all preferences', SHOWING, ({ post }) =>
+    post({ prefer: 'handling=strict, x; y="1, 2"' }).is(201, {}, { id: 'handling,x' }),
   ),
-  httpCase(
-    'B18 return=minimal leaves a 201 its Location alone',
-    { expected: { status: 201, headers: { location: '/users/ann', 'preference-applied': 'return=minimal' }, body: '' } },
-    ({ post }) => post({ prefer: 'return=minimal' }),
+  check('B02 B06 a command may allow an instant result a grace', { command: { asyncGraceMs: 1000 } }, ({ post }) =>
+    post({ prefer: 'respond-async' }).is(201, { 'preference-applied': null }),
   ),
-  httpCase(
-    'B20 C14 return=minimal leaves a 202 its document',
-    { backEnd: SILENT, expected: { status: 202, headers: { 'content-type': /json/ }, body: { status: 'running' } } },
-    ({ post }) => post({ prefer: 'return=minimal, respond-async' }),
+  check('B03 B04 a result later than the wait gives 202', SHORT, ({ post }) =>
+    post({ prefer: 'wait=3600' }).is(202, { 'preference-applied': 'wait=0' }),
   ),
-  httpCase(
-    'B20 return=minimal leaves a problem its document',
-    {
-      backEnd: async () => [{ type: 'CreateUser::UserNotCreated', data: {} }],
-      expected: { status: 409, headers: { 'preference-applied': null }, body: { status: 409 } },
-    },
-    ({ post }) => post({ prefer: 'return=minimal' }),
+  check('B09 FM-H21 one request too many to wait is 202 at once', ALONE, async ({ post, gateway }) => {
+    const first = post()
+    await until(() => gateway.counters.pending === 1)
+    await post().is(202)
+    first.abort()
+  }),
+  check('B10 the wait begins when the request is complete', { ...SLOW, options: { waitMs: 150 } }, async ({ raw }) => {
+    assert.match(await raw([`${HEAD}\r\n{`, '}'], { pauseMs: 160 }), /^HTTP\/1\.1 201 /)
+  }),
+  check('B17 Vary of the application is kept', { headers: { vary: 'Origin' } }, ({ post }) =>
+    post().is(201, { vary: /^(Origin, Prefer|Prefer, Origin)$/ }),
   ),
-  httpCase(
-    'B25 a wait at the operation lasts until its end',
-    { backEnd: SILENT, expected: { status: 303 } },
-    async ({ client, defer, answer, gateway }) => {
-      const url = await defer()
-      const poll = client.start({ path: url, headers: { prefer: 'wait=20' } })
-      await until(() => gateway.counters.pending === 1)
-      await answer(url, { data: { id: 'ann' } })
-      return poll.answer
-    },
+  check('B18 return=minimal leaves a 201 its Location alone', {}, ({ post }) =>
+    post({ prefer: 'return=minimal' }).is(201, { location: '/users/ann', 'preference-applied': 'return=minimal' }, ''),
   ),
-  httpCase(
-    'B26 a wait with an entity tag lasts until any change',
-    { backEnd: SILENT, expected: { status: 202, body: { status: 'running', progress: { percent: 50 } } } },
-    async ({ client, defer, answer, gateway, get }) => {
-      const url = await defer()
-      const etag = String((await get(url)).headers.etag)
-      const poll = client.start({ path: url, headers: { prefer: 'wait=20', 'if-none-match': etag } })
-      await until(() => gateway.counters.pending === 1)
-      await answer(url, { type: 'CreateUser::Requested::Progress', data: { percent: 50 } })
-      return poll.answer
-    },
+  check('B20 C14 return=minimal leaves a 202 its document', PENDING, ({ post }) =>
+    post({ prefer: 'return=minimal, respond-async' }).is(202, { 'content-type': /json/ }, { status: 'running' }),
   ),
-  httpCase(
-    'B26 E04 a wait with an entity tag ends in 304 when nothing changes',
-    {
-      options: { maxWaitMs: 30 },
-      backEnd: SILENT,
-      expected: { status: 304, headers: { 'retry-after': '1', 'cache-control': 'private, no-cache', vary: /Prefer/ }, body: '' },
-    },
-    async ({ defer, get }) => {
-      const url = await defer()
-      const { etag } = (await get(url)).headers
-      return get(url, { prefer: 'wait=20', 'if-none-match': String(etag) })
-    },
+  check('B20 return=minimal leaves a problem its document', FAILING, ({ post }) =>
+    post({ prefer: 'return=minimal' }).refuses(409, NOT_CREATED, { 'preference-applied': null }),
   ),
+  check('B25 a wait at the operation lasts until its end', PENDING, async ({ defer, get, answer, gateway }) => {
+    const url = await defer()
+    const poll = get(url, { prefer: 'wait=20' })
+    await until(() => gateway.counters.pending === 1)
+    await answer(url)
+    await poll.is(303)
+  }),
+  check('B26 a wait with an entity tag lasts until any change', PENDING, async ({ defer, get, answer, gateway }) => {
+    const url = await defer()
+    const poll = get(url, { prefer: 'wait=20', 'if-none-match': '"1"' })
+    await until(() => gateway.counters.pending === 1)
+    await answer(url, PROGRESS)
+    await poll.is(202, {}, { status: 'running', progress: PROGRESS.data })
+  }),
+  check('B26 E04 a wait without a change ends in 304', SHORT, async ({ defer, get }) => {
+    const headers = { 'retry-after': '1', 'cache-control': 'private, no-cache', vary: /Prefer/, etag: '"1"' }
+    await get(await defer(), { prefer: 'wait=20', 'if-none-match': '"1"' }).is(304, headers, '')
+  }),
 ]

@@ -1,91 +1,69 @@
 import assert from 'node:assert/strict'
 import { until } from '../contract.js'
-import { assertAnswer } from './client.js'
-import { type Given, type HttpCase, httpCase, SILENT } from './world.js'
+import { check, type Given, type HttpCase, PENDING } from './world.js'
 
-const PENDING: Given = { backEnd: SILENT }
 const STREAM = { accept: 'text/event-stream' }
+const SINGLE: Given = { ...PENDING, options: { maxStreams: 1 } }
 const PROGRESS = { type: 'CreateUser::Requested::Progress', data: { note: 'half\r\nevent: forged' } }
 
-/** The messages of a stream: their fields, and their data parsed. */
-function messagesOf(text: string) {
-  const messages = text.split('\n\n').filter((message) => message.startsWith('event: '))
-  return messages.map((message) => {
-    const fields = Object.fromEntries(message.split('\n').map((line) => line.split(/: (.*)/s, 2)))
-    return { event: fields['event'], id: fields['id'], data: JSON.parse(fields['data'] ?? '') as Readonly<Record<string, unknown>> }
-  })
+/** Sent with every stream, so that nothing on the way keeps it back. */
+const HEADERS = {
+  ...{ 'content-type': 'text/event-stream; charset=utf-8', 'cache-control': 'no-store', 'x-accel-buffering': 'no' },
+  ...{ vary: 'Prefer, Accept', 'content-length': null },
+}
+
+/** The messages of a stream: event, id and status. */
+function messagesOf(text: string): string[] {
+  const messages = text.matchAll(/^event: (.*)\nid: (.*)\ndata: (.*)$/gm)
+  return [...messages].map(([, event, id, data]) => `${event} ${id} ${JSON.parse(data ?? '').status}`)
 }
 
 /** Section L of the contract: an operation as a stream of events. */
 export const streamCases: readonly HttpCase[] = [
-  httpCase('L01 L02 L04 L05 L09 L10 every change is a message, and the end is the last', PENDING, async ({ client, defer, answer }) => {
-    const path = await defer()
-    const stream = client.start({ path, headers: STREAM })
-    await until(() => messagesOf(stream.received()).length === 1)
-    assert.match(stream.received(), /^retry: \d+\n\n/)
-    await answer(path, PROGRESS)
-    await until(() => messagesOf(stream.received()).length === 2)
-    await answer(path, { data: { id: 'ann' } })
-    const headers = { 'content-type': 'text/event-stream; charset=utf-8', 'cache-control': 'no-store', 'x-accel-buffering': 'no' }
-    const end = await stream.answer
-    assertAnswer(end, { status: 200, headers: { ...headers, vary: 'Prefer, Accept', 'content-length': null } })
-    const messages = messagesOf(end.text)
-    assert.deepEqual(messages.map(({ event, id, data }) => [event, id, data['status']]), [
-      ['status', '1', 'running'],
-      ['status', '2', 'running'],
-      ['status', '3', 'succeeded'],
-    ])
-    assert.deepEqual(messages[1]?.data['progress'], PROGRESS.data)
+  check('L01 L02 L03 L04 L05 L09 FM-H24 every change is a message', PENDING, async ({ defer, get, answer }) => {
+    const url = await defer()
+    const stream = get(url, STREAM)
+    await until(() => messagesOf(stream.received).length === 1)
+    await answer(url, PROGRESS)
+    await until(() => messagesOf(stream.received).length === 2)
+    await answer(url)
+    const { text } = await stream.is(200, HEADERS)
+    assert.match(text, /^retry: \d+\n\n/)
+    assert.deepEqual(messagesOf(text), ['status 1 running', 'status 2 running', 'status 3 succeeded'])
+    assert.doesNotMatch(text, /^event: forged/m)
   }),
-  httpCase('L03 FM-H24 data cannot forge a field', PENDING, async ({ client, defer, answer }) => {
-    const path = await defer()
-    const stream = client.start({ path: `${path}/events` })
-    await until(() => messagesOf(stream.received()).length === 1)
-    await answer(path, PROGRESS)
-    await answer(path)
-    assert.doesNotMatch((await stream.answer).text, /^event: forged/m)
+  check('L06 L10 who comes back hears what came since', PENDING, async ({ defer, get, answer }) => {
+    const url = await defer()
+    await answer(url, PROGRESS)
+    const stream = get(`${url}/events`, { 'last-event-id': '1' })
+    const informed = get(`${url}/events`, { 'last-event-id': '2' })
+    await until(() => messagesOf(stream.received).length === 1 && informed.received !== '')
+    await answer(url)
+    assert.deepEqual(messagesOf((await stream.answer).text), ['status 2 running', 'status 3 succeeded'])
+    assert.deepEqual(messagesOf((await informed.answer).text), ['status 3 succeeded'])
   }),
-  httpCase('L06 who comes back hears what came since', PENDING, async ({ client, defer, answer }) => {
-    const path = await defer()
-    await answer(path, PROGRESS)
-    const stream = client.start({ path, headers: { ...STREAM, 'last-event-id': '1' } })
-    await until(() => messagesOf(stream.received()).length === 1)
-    const informed = client.start({ path, headers: { ...STREAM, 'last-event-id': '2' } })
-    await until(() => informed.received() !== '')
-    await answer(path)
-    const ids = [stream, informed].map(async ({ answer: ended }) => messagesOf((await ended).text).map(({ id }) => id))
-    assert.deepEqual(await Promise.all(ids), [['2', '3'], ['3']])
+  check('L07 who has heard the end is told to stay away', PENDING, async ({ defer, answer, get }) => {
+    const url = await defer()
+    await answer(url)
+    assert.deepEqual(messagesOf((await get(url, STREAM).is(200)).text), ['status 2 succeeded'])
+    await get(url, { ...STREAM, 'last-event-id': '2' }).is(204, {}, '')
   }),
-  httpCase('L07 who has heard the end is told to stay away', { ...PENDING, expected: { status: 204 } }, async ({ defer, answer, get }) => {
-    const path = await defer()
-    await answer(path)
-    assertAnswer(await get(path, STREAM), { status: 200 })
-    return get(path, { ...STREAM, 'last-event-id': '2' })
-  }),
-  httpCase('L12 FM-H20 one stream too many is 503', { ...PENDING, options: { maxStreams: 1 } }, async ({ client, defer, get }) => {
-    const path = await defer()
-    const stream = client.start({ path, headers: STREAM })
-    await until(() => stream.received() !== '')
-    assertAnswer(await get(path, STREAM), { status: 503, headers: { 'retry-after': /^\d$/ } })
-    stream.abort()
-  }),
-  httpCase('FM-E18 a stream whose client left is over, and makes room', { ...PENDING, options: { maxStreams: 1 } }, async (world) => {
-    const { client, defer, gateway, errors } = world
-    const path = await defer()
+  check('L12 FM-E18 FM-H20 a stream ends when its client leaves', SINGLE, async (world) => {
+    const { defer, get, gateway, errors } = world
+    const url = await defer()
     for (let times = 0; times < 3; times += 1) {
-      const stream = client.start({ path, headers: STREAM })
-      await until(() => stream.received().includes('status'))
-      await until(() => gateway.counters.pending === 1)
+      const stream = get(url, STREAM)
+      await until(() => stream.received.includes('running') && gateway.counters.pending === 1)
+      await get(url, STREAM).refuses(503, 'ERR_OVERLOADED', { 'retry-after': /^\d$/ })
       stream.abort()
       await until(() => gateway.counters.pending === 0)
     }
-    assert.equal(errors.length, 0)
+    assert.deepEqual(errors, [])
   }),
-  httpCase('L05 FM-E10 a stream ends when the gateway closes', PENDING, async ({ client, defer, gateway }) => {
-    const path = await defer()
-    const stream = client.start({ path, headers: STREAM })
+  check('L05 FM-E10 a stream ends when the gateway closes', PENDING, async ({ defer, get, gateway }) => {
+    const stream = get(await defer(), STREAM)
     await until(() => gateway.counters.pending === 1)
     await gateway.close({ drainMs: 1000 })
-    assertAnswer(await stream.answer, { status: 200 })
+    await stream.is(200, HEADERS)
   }),
 ]

@@ -1,3 +1,4 @@
+import { Agent } from 'node:http'
 import { type Clock, systemClock } from '../../core/clock.js'
 import type { Command, GatewayContext } from '../../core/command.js'
 import type { CommandDefinition } from '../../core/definition.js'
@@ -12,7 +13,7 @@ import { created, problem } from '../../http/outcomes.js'
 import { createHttpExtension, type HttpCommandOptions, type HttpOptions } from '../../http/settings.js'
 import { memoryStore } from '../../stores/memory/index.js'
 import { memoryTransport } from '../../transports/memory/index.js'
-import { type Answer, assertAnswer, Client, type Expected, type Sent } from './client.js'
+import { Exchange, type Sent, writeRaw } from './client.js'
 
 /** A route that the target serves with its framework. */
 export interface ContractRoute {
@@ -51,7 +52,7 @@ export interface Result {
 }
 
 /** What the back end does with a request event. */
-export type BackEnd = (data: Readonly<Record<string, unknown>>, request: EventMessage) => Promise<readonly Result[]>
+export type BackEnd = (data: Readonly<Record<string, unknown>>) => Promise<readonly Result[]>
 
 /** What is special about a case. */
 export interface Given {
@@ -66,35 +67,27 @@ export interface Given {
   readonly maxQueued?: number
   /** @default every user is created at once */
   readonly backEnd?: BackEnd
-  /** What the answer must be that the case comes to. */
-  readonly expected?: Expected
 }
 
-/** One case: what is special about it, and what is done. */
+/** One case: what is special about it, and what is done and checked. */
 export interface HttpCase {
   readonly title: string
   readonly given: Given
-  readonly run: (world: World) => Promise<void>
-}
-
-/** Makes a case; the answer that it comes to is compared with `expected`. */
-export function httpCase(title: string, given: Given, run: (world: World) => Promise<Answer | void>): HttpCase {
-  const { expected } = given
-  if (expected === undefined) return { title, given, run: async (world) => void (await run(world)) }
-  return { title, given, run: async (world) => assertAnswer((await run(world)) as Answer, expected) }
+  readonly run: (world: World) => Promise<unknown>
 }
 
 /** Everything of one case: a served gateway with its back end, and a client. */
 export interface World {
   readonly gateway: CoreGateway
-  readonly client: Client
   /** The request events that the back end has got. */
   readonly requests: readonly EventMessage[]
+  /** What the gateway has reported. */
   readonly errors: readonly GatewayError[]
-  send(sent: Sent): Promise<Answer>
+  send(sent: Sent): Exchange
   /** Posts a user. */
-  post(headers?: Sent['headers'], body?: unknown): Promise<Answer>
-  get(path: string, headers?: Sent['headers']): Promise<Answer>
+  post(headers?: Sent['headers'], body?: unknown): Exchange
+  get(path: string, headers?: Sent['headers']): Exchange
+  raw(parts: readonly string[], options?: { readonly pauseMs?: number; readonly leave?: boolean }): Promise<string>
   /** Posts a user with `Prefer: respond-async`, and gives the URL of its operation. */
   defer(headers?: Sent['headers']): Promise<string>
   /** Publishes an event of the back end for the operation at this URL, and waits until it is there. */
@@ -104,29 +97,24 @@ export interface World {
   close(): Promise<void>
 }
 
-const CREATED = 'CreateUser::UserCreated'
+/** The result with which users are created, and the one with which they are not. */
+export const CREATED = 'CreateUser::UserCreated'
+export const NOT_CREATED = 'CreateUser::UserNotCreated'
+
+/** The back end never answers by itself. */
+export const PENDING: Given = { backEnd: async () => [] }
 
 const DEFINITION: CommandDefinition<Record<string, never>, string, string> = {
   publish: 'CreateUser::Requested',
   outcomes: {
     [CREATED]: created(({ data }) => `/users/${data['id']}`),
-    'CreateUser::UserNotCreated': problem(({ data }) => data['status'] ?? 409),
+    [NOT_CREATED]: problem(({ data }) => data['status'] ?? 409),
   },
 }
 
-/** A back end that never answers by itself. */
-export const SILENT: BackEnd = async () => []
-
-const CREATES: BackEnd = async ({ username }) => [{ data: { id: username } }]
-
-/** A request for a user. */
-export function user(headers: Sent['headers'] = {}, body: unknown = { username: 'ann' }): Sent {
-  return { method: 'POST', path: '/users', headers, body }
-}
-
-/** The id in the URL of an operation. */
-export function idOf(url: string): string {
-  return url.split('/')[2] ?? ''
+/** Makes a case. */
+export function check(title: string, given: Given, run: HttpCase['run']): HttpCase {
+  return { title, given, run }
 }
 
 /** Makes and starts everything of a case. */
@@ -138,24 +126,30 @@ export async function createWorld(target: AdapterTarget, given: Given): Promise<
   const errors: GatewayError[] = []
   gateway.on('error', (error) => errors.push(error))
   const command = gateway.command({ ...DEFINITION, ...given.command } as never) as Command
-  const requests = await startBackEnd(transport, given.backEnd ?? CREATES)
+  const requests = await startBackEnd(transport, given)
   await gateway.start()
   const { operations = true, headers = {}, routes = [{ method: 'ALL', path: '/users' }] } = given
-  const server = await target.start({ gateway, operations, headers, routes: routes.map((route) => ({ ...route, command })) })
-  const client = new Client(server.url)
+  const server = await target.start({
+    gateway,
+    operations,
+    headers,
+    routes: routes.map((route) => ({ ...route, command })),
+  })
+  const agent = new Agent({ keepAlive: true })
   return {
-    ...{ gateway, client, requests, errors },
-    ...requesting(client),
-    async answer(url, result = {}) {
-      const operation = await gateway.operations.get(idOf(url))
-      await publish(transport, idOf(url), result)
-      return gateway.operations.wait(idOf(url), { waitMs: 1000, seenVersion: operation?.version })
+    ...{ gateway, requests, errors },
+    ...requesting(agent, server.url),
+    async answer(url, result = { data: { id: 'ann' } }) {
+      const id = url.slice('/operations/'.length)
+      const seenVersion = (await gateway.operations.get(id))?.version
+      await publish(transport, id, result)
+      return gateway.operations.wait(id, { waitMs: 1000, seenVersion })
     },
     pass: (ms) => {
       skewMs += ms
     },
     async close() {
-      client.close()
+      agent.destroy()
       await gateway.close({ drainMs: 0 })
       await server.close()
       await transport.close()
@@ -169,34 +163,40 @@ function createGateway({ options = {} }: Given, defaults: CoreOptions): CoreGate
   return new CoreGateway({ options: all, events, defaultStore, extension: createHttpExtension(all) })
 }
 
-async function startBackEnd(transport: Transport, backEnd: BackEnd): Promise<readonly EventMessage[]> {
+async function startBackEnd(transport: Transport, { backEnd }: Given): Promise<readonly EventMessage[]> {
   await transport.start()
   const requests: EventMessage[] = []
   const reading = { kind: 'shared', group: 'workers', concurrency: 100 } as const
-  const subscription = { channel: 'requests', types: ['CreateUser::Requested'], reading } as const
-  await transport.subscribe(subscription, async (request) => {
+  await transport.subscribe({ channel: 'requests', types: ['CreateUser::Requested'], reading }, async (request) => {
     requests.push(request)
-    const results = await backEnd((parseData(request) ?? {}) as Readonly<Record<string, unknown>>, request)
+    const data = (parseData(request) ?? {}) as Readonly<Record<string, unknown>>
+    const results = backEnd ? await backEnd(data) : [{ data: { id: data['username'] } }]
     for (const result of results) await publish(transport, request.correlationId ?? '', result)
     return 'ack' as const
   })
   return requests
 }
 
-async function publish(transport: Transport, correlationId: string, { type = CREATED, data, body }: Result): Promise<void> {
+async function publish(
+  transport: Transport,
+  correlationId: string,
+  { type = CREATED, data, body }: Result,
+): Promise<void> {
   const init = { type, data, correlationId, source: 'worker', ...(body !== undefined && { body: Buffer.from(body) }) }
   await transport.publish(toMessage(init, systemClock), { channel: 'results' })
 }
 
-function requesting(client: Client): Pick<World, 'send' | 'post' | 'get' | 'defer'> {
+function requesting(agent: Agent, url: string): Pick<World, 'send' | 'post' | 'get' | 'raw' | 'defer'> {
+  const send = (sent: Sent) => new Exchange(agent, url, sent)
+  const post: World['post'] = (headers = {}, body = { username: 'ann' }) =>
+    send({ method: 'POST', path: '/users', headers, body })
   return {
-    send: (sent) => client.send(sent),
-    post: (headers, body) => client.send(user(headers, body)),
-    get: (path, headers = {}) => client.send({ path, headers }),
-    async defer(headers = {}) {
-      const { status, headers: answered, text } = await client.send(user({ prefer: 'respond-async', ...headers }))
-      if (status !== 202) throw new Error(`not deferred: ${status} ${text}`)
-      return String(answered['content-location'])
+    send,
+    post,
+    get: (path, headers = {}) => send({ path, headers }),
+    raw: (parts, options) => writeRaw(url, parts, options),
+    async defer(headers) {
+      return String((await post({ prefer: 'respond-async', ...headers }).is(202)).headers['content-location'])
     },
   }
 }

@@ -85,12 +85,11 @@ export class Group {
     const entry = member.take()
     if (entry === undefined) return false
     this.#budget -= 1
-    const settlement = member.call(entry.message, this.#delivery(entry), (later) => {
-      this.#settle(member, entry, later)
+    member.call(entry.message, this.#delivery(entry), (settlement) => {
+      this.#settle(member, entry, settlement)
       while (this.#budget > 0 && this.#hand(member));
       if (this.#budget === 0) this.#options.wake(this)
     })
-    if (settlement !== undefined) this.#settle(member, entry, settlement)
     return true
   }
 

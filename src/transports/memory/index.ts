@@ -16,7 +16,7 @@ import { type Entry, Member } from './member.js'
 
 /** Limits of a memory transport, in messages. */
 export interface MemoryTransportOptions {
-  /** Unsettled messages of one group; beyond, publishing is refused, and a replay that is so far behind ends. @default 100_000 */
+  /** Unsettled messages of one group: beyond, publishing is refused, and a replay ends. @default 100_000 */
   readonly maxQueued?: number
   /** Results kept for replays. @default 100_000 */
   readonly maxLog?: number
@@ -103,7 +103,7 @@ class MemoryBroker implements MemoryTransport {
   }
 
   async check(): Promise<void> {
-    if (this.#users === 0) throw new GatewayError('ERR_TRANSPORT_UNAVAILABLE', 'The memory transport is not started.')
+    this.#assertOpen()
   }
 
   publish(message: EventMessage, { channel }: PublishOptions): Promise<void> {
@@ -123,7 +123,7 @@ class MemoryBroker implements MemoryTransport {
   }
 
   async subscribe({ channel, types, reading }: Subscription, onMessage: MessageHandler): Promise<Reader> {
-    await this.check()
+    this.#assertOpen()
     const past = reading.kind === 'replay' ? this.#past(channel, reading.from) : []
     const group = this.#group(channel, reading, past.length)
     const keys = channel === 'results' ? [RESULTS] : [...new Set(types)]
@@ -133,6 +133,11 @@ class MemoryBroker implements MemoryTransport {
     const member = new Member(onMessage, queues, concurrency)
     group.join(member, this.#newest)
     return { caughtUp: member.caughtUp, close: () => group.leave(member) }
+  }
+
+  #assertOpen(): void {
+    if (this.#users > 0) return
+    throw new GatewayError('ERR_TRANSPORT_UNAVAILABLE', 'The memory transport is not started.')
   }
 
   /** The results behind the position where a replay starts. */

@@ -59,26 +59,26 @@ export class Member {
     return oldest?.queue.shift()
   }
 
-  /** Calls the handler; a settlement that is not there at once is given to `later`. */
-  call(message: EventMessage, delivery: Delivery, later: (settlement: Settlement) => void): Settlement | undefined {
-    let outcome: ReturnType<MessageHandler>
-    try {
-      outcome = this.#onMessage(message, delivery)
-    } catch {
-      return 'requeue'
-    }
-    if (typeof outcome !== 'object' || outcome === null) return outcome ?? 'ack'
+  /** Calls the handler, and then gives `settled` what it has settled on. */
+  call(message: EventMessage, delivery: Delivery, settled: (settlement: Settlement) => void): void {
     this.#running += 1
-    Promise.resolve(outcome).then(
-      (settlement) => this.#finish(settlement ?? 'ack', later),
-      () => this.#finish('requeue', later),
+    this.#outcome(message, delivery).then(
+      (settlement) => this.#finish(settlement ?? 'ack', settled),
+      () => this.#finish('requeue', settled),
     )
-    return undefined
   }
 
-  #finish(settlement: Settlement, later: (settlement: Settlement) => void): void {
+  #outcome(message: EventMessage, delivery: Delivery): ReturnType<MessageHandler> {
+    try {
+      return Promise.resolve(this.#onMessage(message, delivery))
+    } catch (error) {
+      return Promise.reject(error)
+    }
+  }
+
+  #finish(settlement: Settlement, settled: (settlement: Settlement) => void): void {
     this.#running -= 1
-    later(settlement)
+    settled(settlement)
     if (this.#running === 0) for (const resolve of this.#idle.splice(0)) resolve()
   }
 

@@ -121,6 +121,12 @@ const manyWait: Scenario = {
         },
       ],
     },
+    {
+      name: 'a retry that shares the fate of a first caller who leaves',
+      patches: [
+        { file: REQUESTS, find: 'return wasTakenBack(reply.operation) ? undefined : reply', replace: 'return reply' },
+      ],
+    },
   ],
 }
 

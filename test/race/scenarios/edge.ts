@@ -45,6 +45,10 @@ const shutdown: Scenario = {
     const answers = [leaving.ask(), leaving.ask({ waitMs: 50 })]
     const closed = leaving.close()
     await world.play({ timers: 1, withinMs: 500 })
+    insist(
+      [...answers, ...polls, closed].every(({ at }) => at !== undefined),
+      'somebody is left waiting',
+    )
     await world.finish()
     insist(closed.error === undefined, `close has failed: ${closed.error}`)
     for (const { error } of answers) insist(error === undefined || isRefusal(error), `a request has failed: ${error}`)

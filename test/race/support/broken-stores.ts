@@ -31,7 +31,7 @@ function overwrite(operation: Operation, ending: Ending): Operation {
 }
 
 /** A store that looks whether a key is free, and takes it only afterwards. */
-export function checkThenAct(store: Store): Store {
+export function checkThenAct(store: Store, pause: () => Promise<void>): Store {
   const holders = new Map<string, string>()
   return {
     ...bound(store),
@@ -39,8 +39,7 @@ export function checkThenAct(store: Store): Store {
       const key = init.idempotency?.key ?? init.id
       const holder = await store.get(holders.get(key) ?? '')
       if (holder !== undefined && holder.id !== init.id) return { created: false, operation: holder }
-      // The two round trips of a naive implementation, with whatever happens in between.
-      for (let turn = 0; turn < 20; turn += 1) await Promise.resolve()
+      await pause()
       holders.set(key, init.id)
       return store.create(withOwnKey(init))
     },

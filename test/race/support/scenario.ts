@@ -7,7 +7,8 @@ import { Violation, World } from './world.js'
 export interface Mutant {
   readonly name: string
   readonly patches?: readonly Patch[]
-  readonly breakStore?: (store: Store) => Store
+  /** `pause` takes as long as a round trip. */
+  readonly breakStore?: (store: Store, pause: () => Promise<void>) => Store
 }
 
 /** A race, what must hold however it goes, and what a gateway would do that does not see to it. */

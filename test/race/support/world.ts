@@ -50,7 +50,7 @@ export interface Site {
 export interface WorldInit {
   readonly scheduler: fc.Scheduler
   readonly core: Core
-  readonly breakStore?: ((store: Store) => Store) | undefined
+  readonly breakStore?: ((store: Store, pause: () => Promise<void>) => Store) | undefined
   /** One more choice for the scenario. */
   readonly coin: boolean
 }
@@ -99,7 +99,7 @@ export class World {
     this.coin = coin
     this.clock = new StepClock((callback) => void this.step('hop').then(callback))
     const store = core.memoryStore({ clock: this.clock })
-    this.store = breakStore?.(store) ?? store
+    this.store = breakStore?.(store, () => this.step('pause')) ?? store
     // Held open beyond the gateways.
     void this.store.start()
     this.#broker = new ScheduledBroker({

@@ -177,19 +177,26 @@ describe('Deadlines', () => {
     expect(calls).toEqual(['early'])
   })
 
-  it('what is pending still comes after close, and then no timer stays', async () => {
+  it('the timer stays when the last entry is taken back, as the next one needs it; close lets go of it', () => {
     const { clock, deadlines } = setup()
-    const calls: string[] = []
-    deadlines.add(10, () => calls.push('pending'))
-    deadlines.close()
-    await clock.advance(30)
-    expect(calls).toEqual(['pending'])
     deadlines.cancel(deadlines.add(40_000, () => {}))
     expect(clock.pending).toBe(1)
     deadlines.close()
     expect(clock.pending).toBe(0)
+  })
+
+  it('FM-P11 what is pending still comes after close, and then no timer stays', async () => {
+    const { clock, deadlines } = setup()
+    const calls: string[] = []
+    deadlines.add(10, () => calls.push('pending'))
+    const takenBack = deadlines.add(40_000, () => calls.push('taken back'))
+    deadlines.close()
+    await clock.advance(30)
+    expect([calls, clock.pending]).toEqual([['pending'], 1])
+    deadlines.cancel(takenBack)
+    expect(clock.pending).toBe(0)
     deadlines.add(10, () => calls.push('afterwards'))
     await clock.advance(30)
-    expect(calls).toEqual(['pending', 'afterwards'])
+    expect([calls, clock.pending, deadlines.size]).toEqual([['pending', 'afterwards'], 0, 0])
   })
 })

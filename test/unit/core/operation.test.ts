@@ -62,7 +62,7 @@ describe('settle', () => {
     expect(settle(running(), canceled({ releaseKey: true }), 200).operation.idempotency).toBeUndefined()
   })
 
-  it('H07 ends only the version that it means', () => {
+  it('E07 ends only the version that it means', () => {
     expect(settle(running({ version: 3 }), canceled({ ifVersion: 2 }), 200).verdict).toBe('stale')
     expect(settle(running({ version: 3 }), canceled({ ifVersion: 3 }), 200).verdict).toBe('won')
     const ended = settle(running(), canceled(), 200).operation

@@ -11,7 +11,7 @@ async function openTwo() {
 }
 
 describe('request: idempotency', () => {
-  it('E2 PEER-T18 a repeated request waits for the first one, and nothing is published twice', async () => {
+  it('FM-E2 PEER-T18 a repeated request waits for the first one, and nothing is published twice', async () => {
     const { ask, clock, gateway, requests, answer, noted } = await openWorld()
     const first = ask.request({ n: 1 }, { idempotencyKey: 'k' })
     const second = ask.request({ n: 1 }, { idempotencyKey: 'k' })

@@ -377,7 +377,7 @@ describe('request: the end', () => {
 })
 
 describe('request: limits', () => {
-  it('F5 FM-F5 beyond maxPending the answer is deferred at once, and nothing is lost', async () => {
+  it('FM-F5 beyond maxPending the answer is deferred at once, and nothing is lost', async () => {
     const { ask, clock, gateway, requests } = await openWorld({ options: { maxPending: 2 } })
     const parked = [ask.request({ n: 1 }), ask.request({ n: 2 })].map(watch)
     await clock.flush()

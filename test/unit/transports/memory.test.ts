@@ -1,3 +1,5 @@
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { describe, expect, it, vi } from 'vitest'
 import { systemClock } from '../../../src/core/clock.js'
 import { type EventMessage, toMessage } from '../../../src/core/event.js'
@@ -15,7 +17,7 @@ function event(type: string, key?: string): EventMessage {
 async function setup(options: MemoryTransportOptions = {}) {
   const transport = memoryTransport({ clock, ...options })
   await transport.start()
-  const read = (reading: Reading, handle: MessageHandler = () => 'ack', types = ['Done']) =>
+  const read = (reading: Reading, handle: MessageHandler = async () => 'ack', types = ['Done']) =>
     transport.subscribe({ channel: 'results', types, reading }, handle)
   const work = (handle: MessageHandler, { types = ['Do'], concurrency = 16, group = 'workers' } = {}) =>
     transport.subscribe({ channel: 'requests', types, reading: { kind: 'shared', group, concurrency } }, handle)
@@ -26,7 +28,7 @@ async function setup(options: MemoryTransportOptions = {}) {
 
 /** A handler that notes the keys of what it gets. */
 function recorder(seen: string[], settlement: Settlement = 'ack'): MessageHandler {
-  return ({ key }) => {
+  return async ({ key }) => {
     seen.push(key ?? '')
     return settlement
   }
@@ -52,7 +54,7 @@ describe('a group', () => {
     const { work, ask } = await setup()
     const both: string[] = []
     const one: string[] = []
-    await (await work(() => 'ack', { types: ['A', 'B', 'C'] })).close()
+    await (await work(async () => 'ack', { types: ['A', 'B', 'C'] })).close()
     for (const [type, key] of ['A1', 'B1', 'C1', 'B2', 'A2', 'C2'].map((text) => [text.charAt(0), text]))
       await ask(type, key)
     await work(recorder(both), { types: ['B', 'A'] })
@@ -91,7 +93,7 @@ describe('a group', () => {
 
   it('keeps what waits to be tried again while all are gone, and while the transport is closed', async () => {
     const { transport, work, ask } = await setup()
-    await work(() => 'requeue')
+    await work(async () => 'requeue')
     await ask('Do', 'kept')
     await clock.flush()
     await transport.close()
@@ -105,13 +107,24 @@ describe('a group', () => {
 
   it('keeps the newest parked messages', async () => {
     const { transport, work, ask } = await setup({ maxParked: 2 })
-    await work(() => 'park', { group: 'g' })
+    await work(async () => 'park', { group: 'g' })
     for (const key of ['1', '2', '3']) await ask('Do', key)
     await clock.flush()
     expect(transport.parked.map(({ message, group }) => [message.key, group])).toEqual([
       ['2', 'g'],
       ['3', 'g'],
     ])
+  })
+
+  it('parks what a group parks, not what an own reader or a replay does not want', async () => {
+    const { transport, read, answer } = await setup()
+    const seen: string[] = []
+    await read({ kind: 'own' }, recorder(seen, 'park'))
+    await read({ kind: 'replay', from: 'beginning' }, recorder(seen, 'park'))
+    await answer('Done', '1')
+    await clock.flush()
+    expect(seen).toEqual(['1', '1'])
+    expect(transport.parked).toEqual([])
   })
 
   it.each(['requests', 'results'] as const)(
@@ -141,10 +154,10 @@ describe('a group', () => {
   it('has caught up only when another member has settled what it has', async () => {
     const { work, ask } = await setup()
     let settle: (settlement: Settlement) => void = () => {}
-    await work(() => new Promise<Settlement>((resolve) => (settle = resolve)))
+    await work(() => new Promise<Settlement>((resolve) => (settle = resolve)), { concurrency: 1 })
     await ask()
     await clock.flush()
-    const { caughtUp } = await work(() => 'ack')
+    const { caughtUp } = await work(async () => 'ack')
     const reached = vi.fn()
     void caughtUp.then(reached)
     await ask()
@@ -159,28 +172,27 @@ describe('a group', () => {
   it('FM-C9 survives handlers that settle with nonsense', async () => {
     const { work, ask } = await setup()
     const seen: string[] = []
-    const nonsense: unknown[] = [null, 0, {}, [], 'what', { then: 1 }, Promise.resolve(null)]
-    await work(({ key }) => {
+    const nonsense: unknown[] = [null, 0, {}, [], 'what', Promise.resolve(null)]
+    await work((({ key }) => {
       seen.push(key ?? '')
-      return nonsense[Number(key)] as Settlement
-    })
+      return nonsense[Number(key)]
+    }) as MessageHandler)
     for (const key of nonsense.keys()) await ask('Do', String(key))
     await clock.advance(5000)
     expect(seen).toEqual(nonsense.map((_, index) => String(index)))
   })
 
-  it('goes through a long queue, whether its handlers answer at once or later', async () => {
+  it.each([1, 3, 6000])('goes through a long queue when every %sth handler takes its time', async (every) => {
     const { work, ask } = await setup()
-    await (await work(() => 'ack')).close()
+    await (await work(async () => 'ack')).close()
     for (let count = 0; count < 5000; count += 1) await ask()
     let seen = 0
-    await work(
-      () => {
-        seen += 1
-        return seen % 3 === 0 ? Promise.resolve('ack' as const) : 'ack'
-      },
-      { concurrency: 1 },
-    )
+    const handle: MessageHandler = async () => {
+      seen += 1
+      if (seen % every === 0) await new Promise<void>((resolve) => clock.setImmediate(resolve))
+      return 'ack'
+    }
+    await work(handle, { concurrency: 1 })
     await clock.flush()
     expect(seen).toBe(5000)
   })
@@ -204,7 +216,7 @@ describe('a turn', () => {
   it('of messages that cause each other does not keep timers waiting', async () => {
     const { read, answer } = await setup({ clock: systemClock })
     let running = true
-    await read({ kind: 'own' }, () => {
+    await read({ kind: 'own' }, async () => {
       if (running) void answer()
       return 'ack'
     })
@@ -221,7 +233,7 @@ describe('an own reader', () => {
     const reading = { kind: 'own' } as const
     const tap = await transport.subscribe({ channel: 'requests', types: ['Do', 'Do'], reading }, recorder(seen))
     await expect(ask()).rejects.toMatchObject({ code: 'ERR_PUBLISH_REJECTED' })
-    await work(() => 'ack')
+    await work(async () => 'ack')
     await ask('Do', 'copied')
     await clock.flush()
     expect(seen).toEqual(['copied'])
@@ -234,7 +246,7 @@ describe('an own reader', () => {
   it('may close itself in its handler', async () => {
     const { read, answer } = await setup()
     const seen: string[] = []
-    const reader = await read({ kind: 'own' }, ({ key }) => {
+    const reader = await read({ kind: 'own' }, async ({ key }) => {
       seen.push(key ?? '')
       void reader.close()
       return 'ack'
@@ -273,7 +285,7 @@ describe('a replay', () => {
 
   it('of requests is refused', async () => {
     const { transport } = await setup()
-    const call = transport.subscribe({ channel: 'requests', types: ['Do'], reading: beginning }, () => 'ack')
+    const call = transport.subscribe({ channel: 'requests', types: ['Do'], reading: beginning }, async () => 'ack')
     await expect(call).rejects.toMatchObject({ code: 'ERR_CONFIG' })
   })
 
@@ -281,7 +293,7 @@ describe('a replay', () => {
     const { read, answer } = await setup()
     const times: number[] = []
     const seen: string[] = []
-    await read(beginning, ({ key }, { attempt }) => {
+    await read(beginning, async ({ key }, { attempt }) => {
       seen.push(`${key}.${attempt}`)
       times.push(clock.monotonic())
       return key === '1' && attempt < 4 ? 'requeue' : 'ack'
@@ -320,6 +332,19 @@ describe('a replay', () => {
 })
 
 describe('a memory transport', () => {
+  it('FM-F1 lets go of the messages that are settled', async () => {
+    const { work, ask, transport } = await setup()
+    await work(async () => 'ack')
+    const first = new WeakRef(event('Do'))
+    for (let count = 0; count < 3000; count += 1) {
+      await transport.publish(count === 0 ? (first.deref() ?? event('Do')) : event('Do'), { channel: 'requests' })
+    }
+    await clock.flush()
+    await ask()
+    await collectGarbage()
+    expect(first.deref()).toBeUndefined()
+  })
+
   it.each([
     ['maxQueued', -1],
     ['maxLog', 1.5],
@@ -375,3 +400,10 @@ describe('a fifo', () => {
     expect(fifo.first).toBe(1)
   })
 })
+
+async function collectGarbage(): Promise<void> {
+  setFlagsFromString('--expose-gc')
+  // A WeakRef holds its target until the turn of the event loop in which it was read is over.
+  await new Promise<void>((resolve) => setImmediate(resolve))
+  runInNewContext('gc')()
+}

@@ -37,16 +37,18 @@ describe('drain', () => {
     await worker
       .handle('Requested', ({ signal }) => {
         signals.push(signal)
-        return late.promise
+        return signals.length === 1 ? undefined : late.promise
       })
       .start()
+    await send()
     const request = await send()
     const closing = worker.close()
     await clock.advance(4999)
-    expect(signals[0]?.aborted).toBe(false)
+    expect(signals[1]?.aborted).toBe(false)
     await clock.advance(1)
     await closing
-    expect(signals[0]?.reason).toMatchObject({ code: 'ERR_CLOSED' })
+    expect(signals[1]?.reason).toMatchObject({ code: 'ERR_CLOSED' })
+    expect(signals[0]?.aborted).toBe(false)
     expect(told.requeued).toMatchObject([{ request: { id: request.id }, error: { code: 'ERR_CLOSED' } }])
     late.resolve(made)
     const other = make()
@@ -73,6 +75,8 @@ describe('drain', () => {
     expect(told.requeued).toMatchObject([{ error: { code: 'ERR_CLOSED' } }])
     expect([results, broker.parked, told.error]).toEqual([[], [], []])
     await clock.flush()
+    // The broker's, for the redelivery.
+    expect(clock.pending).toBe(1)
   })
 
   it('gives back an attempt that fails while it closes, instead of trying again', async () => {

@@ -6,7 +6,7 @@ import { createFakeClock } from '../../../src/testing/fake-clock.js'
 import { memoryTransport } from '../../../src/transports/memory/index.js'
 
 /** The events of these tests. */
-export interface Events {
+interface Events {
   Requested: { name: string }
   'Requested::Progress': number
   Made: { id: string }
@@ -24,7 +24,7 @@ export async function setup(options: Partial<WorkerOptions> = {}, wrap = (transp
   const broker = memoryTransport({ clock })
   const results: EventMessage[] = []
   await broker.start()
-  await broker.subscribe({ channel: 'results', types: [], reading: { kind: 'own' } }, (message) => {
+  await broker.subscribe({ channel: 'results', types: [], reading: { kind: 'own' } }, async (message) => {
     results.push(message)
     return 'ack'
   })

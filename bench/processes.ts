@@ -1,0 +1,21 @@
+import { type ChildProcess, fork } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+
+/** Starts one task of `child.ts` in a process of its own; what it finds comes by `ask`. */
+export function startChild(...task: readonly string[]): ChildProcess {
+  const tsx = ['--import', 'tsx', '--expose-gc', '--max-old-space-size=12000']
+  const env = { ...process.env, TSX_TSCONFIG_PATH: fileURLToPath(new URL('./tsconfig.json', import.meta.url)) }
+  return fork(fileURLToPath(new URL('./child.ts', import.meta.url)), [...task], { execArgv: tsx, env })
+}
+
+/** Asks a child for its next answer. */
+export async function ask(child: ChildProcess): Promise<unknown> {
+  const answer = new Promise((resolve, reject) => {
+    child.once('message', resolve)
+    child.once('exit', (code) => reject(new Error(`The process ended with ${code}.`)))
+  })
+  child.send('next')
+  const value = await answer
+  child.removeAllListeners('exit')
+  return value
+}

@@ -1,0 +1,60 @@
+import { cpus } from 'node:os'
+import { type CoreRow, printCore, type Variant } from './core.js'
+import { benchAccepted, benchHttp, type HttpRow, printHttp } from './http.js'
+import type { Framework, Responder } from './http-server.js'
+import { printTable, short } from './measure.js'
+import { ask, startChild } from './processes.js'
+import type { StormRow } from './storm.js'
+
+const VARIANTS: readonly Variant[] = ['hand-written bridge', 'gateway', 'gateway without store']
+const FRAMEWORKS: readonly Framework[] = ['fastify', 'express', 'node:http']
+const CONNECTIONS = [64, 512]
+
+const date = new Date().toISOString().slice(0, 10)
+const [cpu] = cpus()
+process.stdout.write(`${date}, Node ${process.version}, ${cpus().length} x ${cpu?.model}, npm run bench\n`)
+
+const core = await benchVariants<readonly CoreRow[]>('core')
+printCore(core)
+
+const bareCpuUs = await benchServers()
+const gatewayCpuUs = core.get('gateway')?.[1]?.cost.cpuUs ?? Number.NaN
+process.stdout.write(`\nCore round trip / bare Fastify request (CPU): ${short(gatewayCpuUs / bareCpuUs)}\n`)
+
+const storms = await benchVariants<StormRow>('storm')
+printTable(
+  '100,000 waits ending in one second',
+  [...storms].map(([variant, { cpuMs, longestStallMs, latestMs }]) => ({
+    variant,
+    'CPU ms': short(cpuMs),
+    'longest stall ms': short(longestStallMs),
+    'latest end, ms after its time': short(latestMs),
+  })),
+)
+
+async function benchVariants<Found>(task: string): Promise<Map<string, Found>> {
+  const found = new Map<string, Found>()
+  for (const variant of VARIANTS) {
+    const child = startChild(task, variant)
+    found.set(variant, (await ask(child)) as Found)
+    child.kill()
+  }
+  return found
+}
+
+/** Prints the HTTP figures, and gives the CPU time of a bare Fastify request in microseconds. */
+async function benchServers(): Promise<number> {
+  let bareUs = Number.NaN
+  for (const connections of CONNECTIONS) {
+    const rows = new Map<string, Map<Responder, HttpRow>>()
+    for (const framework of FRAMEWORKS) rows.set(framework, await benchHttp(framework, connections))
+    printHttp(`HTTP, ${connections} connections`, rows)
+    const bare = rows.get('fastify')?.get('bare')
+    if (connections === 64 && bare) bareUs = bare.cpuPerThousand * 1000
+  }
+  const accepted = new Map<string, Map<Responder, HttpRow>>()
+  for (const framework of FRAMEWORKS)
+    accepted.set(framework, new Map([['gateway', await benchAccepted(framework, 64)]]))
+  printHttp('202 at once (Prefer: respond-async), 64 connections', accepted)
+  return bareUs
+}

@@ -1,0 +1,67 @@
+import {
+  type Command,
+  created,
+  createGateway,
+  type Event,
+  type EventMessage,
+  type Gateway,
+  problem,
+} from 'respond-async'
+import { type MemoryTransport, memoryStore, memoryTransport } from 'respond-async/memory'
+
+/** The events of the bench. */
+export interface Events {
+  'CreateUser::Requested': { username: string }
+  'CreateUser::UserCreated': { id: string; username: string }
+  'CreateUser::UserNotCreated': { reason: string }
+}
+
+/** A command of the bench. */
+export type CreateUser = Command<Events['CreateUser::Requested'], Event>
+
+/** Which parts a gateway of the bench has. */
+export type StoreKind = 'memory' | 'none'
+
+const MANY = 10_000_000
+
+/** A transport with the smallest back end there can be: it answers each request, unless the user is called `silent`. */
+export async function createBackEnd(): Promise<MemoryTransport> {
+  const transport = memoryTransport({ maxQueued: MANY })
+  await transport.start()
+  const types = ['CreateUser::Requested']
+  const reading = { kind: 'shared', group: 'workers' } as const
+  await transport.subscribe({ channel: 'requests', types, reading }, async (request) => {
+    const { username } = JSON.parse(Buffer.from(request.body).toString()) as { username: string }
+    if (username !== 'silent') await transport.publish(toResult(request, username), { channel: 'results' })
+    return 'ack'
+  })
+  return transport
+}
+
+/** A started gateway with one command. */
+export async function createBenchGateway(
+  transport: MemoryTransport,
+  store: StoreKind,
+  waitMs = 5000,
+): Promise<{ readonly gateway: Gateway<Events>; readonly createUser: CreateUser }> {
+  const limits = { maxPending: MANY, maxOpen: MANY, waitMs }
+  const kept = store === 'none' ? ('none' as const) : memoryStore({ maxOperations: 2_000_000 })
+  const gateway = createGateway<Events>({ transport, store: kept, ...limits })
+  const createUser = gateway.command({
+    publish: 'CreateUser::Requested',
+    outcomes: {
+      'CreateUser::UserCreated': created(({ data }) => `/users/${data.id}`),
+      'CreateUser::UserNotCreated': problem(409),
+    },
+  })
+  await gateway.start()
+  return { gateway, createUser }
+}
+
+let results = 0
+
+function toResult(request: EventMessage, username: string): EventMessage {
+  results += 1
+  const body = Buffer.from(JSON.stringify({ id: request.correlationId, username }))
+  return { ...request, id: `result-${results}`, type: 'CreateUser::UserCreated', causationId: request.id, body }
+}
