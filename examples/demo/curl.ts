@@ -14,7 +14,8 @@ function toCurl(request: DocumentedRequest, origin: string): string {
   const headers = Object.entries({ ...json, ...request.headers }).map(([name, value]) => `-H '${name}: ${value}'`)
   const url = `${origin}${path.replace(/\{(\w+)\}/g, '$$$1')}`
   const parts = [
-    `curl -si${expect.text ? 'N' : ''}`,
+    // The line break keeps answers apart.
+    `curl -si${expect.text ? 'N' : ''} -w '\\n'`,
     ...(method === 'DELETE' ? ['-X DELETE'] : []),
     path.includes('{') ? `"${url}"` : url,
     ...headers,

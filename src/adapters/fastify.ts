@@ -7,14 +7,15 @@ import type { HttpReply, HttpRequest } from '../http/types.js'
 import type { Command, GatewayContext } from '../index.js'
 import { headersOf, mergeHeader, toHttpRequest } from './node.js'
 
+type ClosableGateway = GatewayContext & { close(): Promise<void> }
 type RouteHandler = (request: FastifyRequest, reply: FastifyReply) => Promise<void>
 
-function translate(request: FastifyRequest, reply: FastifyReply): HttpRequest {
-  const { originalUrl: url, params, body } = request
-  return toHttpRequest(request.raw, reply.raw, { url, params, body, raw: request })
+async function answer(request: FastifyRequest, reply: FastifyReply, by: (request: HttpRequest) => Promise<HttpReply>) {
+  const { originalUrl: url, params, body, raw } = request
+  await send(reply, await by(toHttpRequest(raw, reply.raw, { url, params, body, raw: request })))
 }
 
-/** Resolves when the answer is written, as Fastify answers by itself when a handler has come to its end before. */
+/** Resolves when the answer is written: Fastify answers by itself when a handler has come to its end before. */
 async function send(reply: FastifyReply, { body, stream, ...head }: HttpReply): Promise<void> {
   if (reply.sent || reply.raw.destroyed) return
   reply.code(head.status)
@@ -30,8 +31,8 @@ async function send(reply: FastifyReply, { body, stream, ...head }: HttpReply): 
  * @example app.post('/users', handle(createUser))
  */
 export function handle(command: Command): RouteHandler {
-  return async function respondAsync(request, reply) {
-    await send(reply, await handleCommand(command, translate(request, reply)))
+  return function respondAsync(request, reply) {
+    return answer(request, reply, (translated) => handleCommand(command, translated))
   }
 }
 
@@ -39,13 +40,8 @@ export function handle(command: Command): RouteHandler {
  * Answers from inside a handler of the application, with data that it has made. The handler must await it.
  * @example app.post('/users', (request, reply) => respond(createUser, request, reply, { name: 'Ann' }))
  */
-export async function respond<Data>(
-  command: Command<Data>,
-  request: FastifyRequest,
-  reply: FastifyReply,
-  data: Data,
-): Promise<void> {
-  await send(reply, await handleCommand(command, translate(request, reply), { data }))
+export function respond<Data>(command: Command<Data>, request: FastifyRequest, reply: FastifyReply, data: Data) {
+  return answer(request, reply, (translated) => handleCommand(command, translated, { data }))
 }
 
 /**
@@ -53,20 +49,18 @@ export async function respond<Data>(
  * Closing the app closes the gateway: requests that wait are answered first, so that they do not hold the app up.
  * @example app.register(operations(gateway))
  */
-export function operations(
-  gateway: GatewayContext & { close(): Promise<void> },
-): FastifyPluginAsync<{ readonly prefix?: string }> {
-  return async function respondAsyncOperations(scope, options) {
+export function operations(gateway: ClosableGateway): FastifyPluginAsync<{ readonly prefix?: string }> {
+  return async function respondAsyncOperations(scope, { prefix }) {
     const path = httpSettingsOf(gateway).operationsPath
-    const rest =
-      options.prefix === undefined && path.startsWith(`${scope.prefix}/`) ? path.slice(scope.prefix.length) : ''
+    // What the scope's own prefix leaves of the path, unless the caller has named another one.
+    const rest = prefix === undefined && path.startsWith(`${scope.prefix}/`) ? path.slice(scope.prefix.length) : ''
     mountOperations(gateway, scope.prefix + rest)
     // No body is of interest here, so none can be refused before the method is.
     scope.removeAllContentTypeParsers()
     scope.addContentTypeParser('*', async () => undefined)
     scope.addHook('preClose', () => gateway.close())
-    const handler: RouteHandler = async (request, reply) =>
-      send(reply, await handleOperations(gateway, translate(request, reply)))
+    const handler: RouteHandler = (request, reply) =>
+      answer(request, reply, (translated) => handleOperations(gateway, translated))
     scope.all(rest || '/', handler)
     scope.all(`${rest}/*`, handler)
   }
@@ -80,9 +74,9 @@ export function operations(
 export function problems(gateway: GatewayContext): FastifyPluginAsync {
   const plugin: FastifyPluginAsync = async (scope) => {
     scope.setErrorHandler(async (error, _request, reply) => {
-      const answer = answerParserError(gateway, error)
-      if (answer === undefined) throw error
-      await send(reply, answer)
+      const refusal = answerParserError(gateway, error)
+      if (refusal === undefined) throw error
+      await send(reply, refusal)
     })
   }
   return Object.assign(plugin, { [Symbol.for('skip-override')]: true })

@@ -10,7 +10,7 @@ export interface Routed {
   /** Path and query as the client sent them. */
   readonly url: string
   readonly params: unknown
-  /** Where body parsers leave what they made; looked at only when something has read the body. */
+  /** Where body parsers leave what they made, if only the bytes; looked at when something has read the body. */
   readonly body: unknown
   /** The framework's request. */
   readonly raw: unknown
@@ -19,15 +19,16 @@ export interface Routed {
 /** Translates a request of node:http, or of the compatibility layer of node:http2. */
 export function toHttpRequest(message: IncomingMessage, response: ServerResponse, routed: Routed): HttpRequest {
   // Some parsers leave an object behind even where they have not read the body, so the body itself is asked.
-  const isRead = message.readableDidRead || message.readableEnded
-  const body = isRead ? routed.body : undefined
+  const taken = message.readableDidRead || message.readableEnded ? routed.body : undefined
+  const bytes = taken instanceof Uint8Array ? [taken] : undefined
+  const body = bytes === undefined ? taken : undefined
   return {
     method: message.method ?? 'GET',
     url: routed.url,
     params: toParams(routed.params),
     headers: message.headers,
     body,
-    readBody: body === undefined && mayHaveBody(message) ? (limit) => readBody(message, limit) : undefined,
+    readBody: body === undefined && mayHaveBody(message) ? (limit) => readBody(message, limit, bytes) : undefined,
     onGone: (listener) => onGone(response, listener),
     raw: routed.raw,
   }
@@ -68,15 +69,19 @@ function mayHaveBody({ headers, httpVersionMajor }: IncomingMessage): boolean {
   return httpVersionMajor > 1 || headers['content-length'] !== undefined || headers['transfer-encoding'] !== undefined
 }
 
-/** A wildcard of Express 5 is a list of path segments. */
-function toParams(params: unknown): Record<string, string> {
-  const entries = Object.entries((params ?? {}) as Readonly<Record<string, string | readonly string[]>>)
-  return Object.fromEntries(entries.map(([name, value]) => [name, typeof value === 'string' ? value : value.join('/')]))
+/** Optional parameters of Express may be undefined, and its wildcards are lists of path segments. */
+function toParams(given: unknown): Record<string, string> {
+  const params: Record<string, string> = {}
+  for (const [name, value] of Object.entries(given ?? {})) {
+    if (value !== undefined) params[name] = Array.isArray(value) ? value.join('/') : String(value)
+  }
+  return params
 }
 
-async function readBody(message: IncomingMessage, limit: number): Promise<Uint8Array> {
+async function readBody(message: IncomingMessage, limit: number, bytes?: readonly Uint8Array[]): Promise<Uint8Array> {
+  const chunks = bytes ?? message.iterator({ destroyOnReturn: false })
   try {
-    return await collectBody(message.iterator({ destroyOnReturn: false }), limit, message.headers['content-length'])
+    return await collectBody(chunks, limit, message.headers['content-length'])
   } finally {
     // What is too long is still read, and dropped, so that the connection can carry the answer and the next request.
     message.resume()

@@ -17,7 +17,7 @@ function random(): number {
 
 /** A new id: its time can be read, its 80 random bits cannot be guessed (monotonic ulids could be). */
 export function createId(now: number): string {
-  return ulid(now, random)
+  return ulid(Math.floor(now), random)
 }
 
 /** When an id of ours was made, in milliseconds since the epoch; undefined for ids of other kinds. */

@@ -68,8 +68,8 @@ export class Results {
     const id = normaliseId(message.correlationId)
     if (id === undefined) this.#note('foreign', id, message)
     else if (this.#byType.has(message.type)) return this.#recordResult(id, message, delivery)
-    else if (this.#progressTypes.has(message.type)) await this.#progress(id, message)
-    else await this.#recordUndeclared(id, message)
+    else if (!this.#progressTypes.has(message.type)) await this.#recordUndeclared(id, message)
+    else if (!(await this.#progress(id, message))) this.#note('malformed', id, message)
     return 'ack'
   }
 
@@ -146,11 +146,19 @@ export class Results {
     this.#checked.add(message)
   }
 
-  async #progress(id: string, message: EventMessage): Promise<void> {
-    const operation = await this.#parts.store.progress(id, message)
-    if (operation === undefined) return
-    this.#parts.lifecycle.note('progress', { operation })
-    this.#parts.pending.wake(operation)
+  /** Gives whether the event can be used; clients are shown its data, so what is no JSON is dropped. */
+  async #progress(id: string, message: EventMessage): Promise<boolean> {
+    const { settings, store, lifecycle, pending } = this.#parts
+    try {
+      await validateData(settings.events[message.type], parseData(message))
+    } catch {
+      return false
+    }
+    const operation = await store.progress(id, message)
+    if (operation === undefined) return true
+    lifecycle.note('progress', { operation })
+    pending.wake(operation)
+    return true
   }
 
   async #keepOrphan(id: string, message: EventMessage): Promise<void> {

@@ -69,7 +69,7 @@ export interface TransportListener {
 export interface Transport {
   readonly name: string
   readonly durability: Durability
-  /** May be called by several users of one transport; the first call connects. */
+  /** Each user of the transport starts it once; the first call connects. */
   start(listener?: TransportListener): Promise<void>
   /** Called once by each user that started it: the last call ends what this transport opened, more do nothing. */
   close(): Promise<void>

@@ -94,10 +94,7 @@ function checkedHeaders(answer: HttpAnswer, event: Event, settings: HttpSettings
     headers[name.toLowerCase()] = value
   }
   if (answer.location !== undefined) {
-    const location = encodeLocation(
-      answer.location,
-      settings.publicUrl === undefined ? {} : { publicUrl: settings.publicUrl },
-    )
+    const location = encodeLocation(answer.location, settings)
     if (location === undefined) throw unusable('The location leads off this site, or is no URL.', event.correlationId)
     headers.location = location
   }

@@ -9,8 +9,8 @@ import { statusDocument } from './document.js'
 import { callHook, principalOf, toHookRequest } from './hooks.js'
 import { readIdempotencyKey } from './idempotency.js'
 import { formatPreferenceApplied, type Preferences, readPreferences } from './prefer.js'
-import { problemReply, toParserError } from './problem.js'
-import { isBodiless } from './safe-headers.js'
+import { answerError, problemReply, toParserError } from './problem.js'
+import { encodeLocation, isBodiless } from './safe-headers.js'
 import { type HttpSettings, httpOptionsOf, httpSettingsOf, operationUrl } from './settings.js'
 import type { HttpReply, HttpRequest } from './types.js'
 
@@ -46,8 +46,8 @@ export async function handleCommand(
   request: HttpRequest,
   given?: { readonly data: unknown },
 ): Promise<HttpReply> {
-  const settings = httpSettingsOf(command.gateway)
-  const reply = await answerCommand(command, request, given).catch((error: unknown) => problemReply(settings, error))
+  const { gateway } = command
+  const reply = await answerCommand(command, request, given).catch((error: unknown) => answerError(gateway, error))
   // RFC 7240 section 2: on every answer of the route, as Prefer may have changed any of them.
   return { ...reply, headers: { ...reply.headers, vary: 'Prefer' } }
 }
@@ -161,14 +161,13 @@ function answerAccepted(call: Call, operation: Operation, because: Because): Htt
 
 function accepted({ command, settings, preferences, waitMs }: Call, operation: Operation): HttpReply {
   const url = operationUrl(settings, operation.id)
-  const location = httpOptionsOf(command.plan.definition).accepted?.location?.(operation)
   const applied = formatPreferenceApplied([
     ...(preferences.respondAsync ? [['respond-async'] as const] : []),
     ...waitApplied(preferences, waitMs),
   ])
   const headers = {
     'content-type': 'application/json',
-    location: location ?? url,
+    location: locate(command, operation) ?? url,
     'content-location': url,
     link: `<${url}>; rel="status"`,
     'retry-after': String(settings.retryAfterSeconds),
@@ -176,6 +175,20 @@ function accepted({ command, settings, preferences, waitMs }: Call, operation: O
     ...(applied && { 'preference-applied': applied }),
   }
   return { status: 202, headers, body: statusDocument(command.gateway, operation) }
+}
+
+/** Where the command says that a 202 points to. The request is accepted by now, so a mistake there is only reported. */
+function locate({ plan, gateway }: Command, operation: Operation): string | undefined {
+  const { location } = httpOptionsOf(plan.definition).accepted ?? {}
+  if (location === undefined) return undefined
+  try {
+    const encoded = encodeLocation(location(operation), httpSettingsOf(gateway))
+    if (encoded !== undefined) return encoded
+    throw new GatewayError('ERR_HOOK', 'accepted.location leads off this site, or is no URL.')
+  } catch (error) {
+    gateway.report(error)
+    return undefined
+  }
 }
 
 function waitApplied({ waitSeconds }: Preferences, waitMs: number | undefined): (readonly [string, number])[] {

@@ -9,7 +9,7 @@ import { matchesIfMatch, matchesNoneMatch } from './conditional.js'
 import { entityTag, redirectNote, statusDocument } from './document.js'
 import { callHook, principalOf, queryOf } from './hooks.js'
 import { readPreferences } from './prefer.js'
-import { problemReply } from './problem.js'
+import { answerError } from './problem.js'
 import { type HttpSettings, httpSettingsOf, operationUrl, type Verb } from './settings.js'
 import { openStream } from './stream.js'
 import type { HttpReply, HttpRequest } from './types.js'
@@ -39,7 +39,7 @@ export function mountOperations(gateway: GatewayContext, path?: string): void {
 /** Answers a request below the path of the operations. The promise never rejects: every error is an answer. */
 export async function handleOperations(gateway: GatewayContext, request: HttpRequest): Promise<HttpReply> {
   const settings = httpSettingsOf(gateway)
-  const reply = await answerVisit(gateway, request, settings).catch((error: unknown) => problemReply(settings, error))
+  const reply = await answerVisit(gateway, request, settings).catch((error: unknown) => answerError(gateway, error))
   const headers = { ...reply.headers, vary: 'Prefer, Accept', 'referrer-policy': 'no-referrer' }
   return request.method === 'HEAD' ? { status: reply.status, headers } : { ...reply, headers }
 }
@@ -65,9 +65,7 @@ function parsePath(gateway: GatewayContext, request: HttpRequest, settings: Http
   const { operationsPath } = settings
   const [path = ''] = request.url.split('?', 1)
   if (path !== operationsPath && !path.startsWith(`${operationsPath}/`)) {
-    const error = misplaced(path, settings)
-    gateway.report(error)
-    throw error
+    throw misplaced(path, settings)
   }
   const [id = '', part = 'status', ...more] = path.slice(operationsPath.length + 1).split('/')
   const isKnown = (part === 'status' && !path.endsWith('/status')) || part === 'result' || part === 'events'

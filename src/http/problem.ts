@@ -1,5 +1,6 @@
+import type { GatewayContext } from '../core/command.js'
 import { ERRORS, type ErrorCode, GatewayError, isGatewayError, toGatewayError } from '../core/errors.js'
-import { type HttpSettings, operationUrl } from './settings.js'
+import { type HttpSettings, httpSettingsOf, operationUrl } from './settings.js'
 import type { HttpReply } from './types.js'
 
 /**
@@ -67,7 +68,8 @@ export function problemReply(settings: HttpSettings, error: unknown): HttpReply 
   const { details, code } = known
   const [byCode, retry] = STATUSES[code]
   const status = code === 'ERR_HOOK' ? (statusOf(known.cause) ?? byCode) : byCode
-  const outcome = status === 503 ? (details.outcome ?? 'not-accepted') : undefined
+  const byDefault = code === 'ERR_PUBLISH_UNCONFIRMED' ? 'unknown' : 'not-accepted'
+  const outcome = status === 503 ? (details.outcome ?? byDefault) : undefined
   const problem: Problem = {
     type: settings.problemBase + typeName(code),
     title: ERRORS[code].title,
@@ -76,12 +78,20 @@ export function problemReply(settings: HttpSettings, error: unknown): HttpReply 
     detail: code === 'ERR_INTERNAL' ? undefined : known.message,
     instance: details.operationId && settings.mounted ? operationUrl(settings, details.operationId) : undefined,
     code,
-    retry: outcome === 'unknown' ? 'same-key' : details.isFinal && retry === 'same-key' ? 'new-key' : retry,
+    retry: details.isFinal && retry === 'same-key' ? 'new-key' : outcome === 'unknown' ? 'same-key' : retry,
     outcome,
     errors: details.issues?.map(({ message, path }) => ({ detail: message, pointer: pointerTo(path) })),
   }
   const reply = replyOf(problem, JSON.stringify(problem), headersOf(known, status))
   return code === 'ERR_CLOSED' ? { ...reply, closeConnection: true } : reply
+}
+
+/** The answer to what has stopped a request; what only the application can mend is reported as well. */
+export function answerError(gateway: GatewayContext, error: unknown): HttpReply {
+  const reply = problemReply(httpSettingsOf(gateway), error)
+  // The reason of a client that has left is no error, and nobody reads the reply.
+  if (reply.status === 500 && error instanceof Error) gateway.report(error)
+  return reply
 }
 
 /** A problem document as an answer; documents may hold more members than `problem`, so they come as text. */

@@ -134,6 +134,7 @@ function resolveHttpOptions(options: HttpOptions): HttpSettings {
   check(['operationsPath', operationsPath], /^(\/[\w.~-]+)+$/.test(operationsPath), "a path such as '/operations'")
   checkChoice('statusStyle', statusStyle, ['redirect', 'document'])
   check(['publicUrl', publicUrl], publicUrl === undefined || isPublicUrl(publicUrl), 'an http(s) URL without query')
+  check(['problemBase', problemBase], problemBase === undefined || typeof problemBase === 'string', 'a text')
   for (const name of ['principal', 'authorize'] as const) checkFunction(name, options[name])
   return {
     ...resolveNumbers(NUMBERS, options as Readonly<Record<string, unknown>>),

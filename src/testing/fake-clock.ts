@@ -23,19 +23,14 @@ const ROUNDS = 10_000
 
 /** Makes a clock for tests. Immediate callbacks are real ones, so code that waits for them needs no help. */
 export function createFakeClock({ now: start = Date.UTC(2026, 0, 1) } = {}): FakeClock {
+  // The monotonic time, and what has to be added for the wall clock.
   let elapsed = 0
   let offset = start
   let immediates = 0
   // In the order in which they fire.
   let timers: Timer[] = []
 
-  async function flush(): Promise<void> {
-    for (let round = 0; round === 0 || immediates > 0; round += 1) {
-      if (round === ROUNDS)
-        throw new Error(`The fake clock gave up after ${ROUNDS} rounds: something never comes to rest.`)
-      await new Promise<void>((resolve) => setImmediate(resolve))
-    }
-  }
+  const flush = (): Promise<void> => rest(() => immediates > 0)
 
   return {
     get pending() {
@@ -74,5 +69,14 @@ export function createFakeClock({ now: start = Date.UTC(2026, 0, 1) } = {}): Fak
     shift(ms) {
       offset += ms
     },
+  }
+}
+
+/** Turns of the real event loop, in each of which all promises and immediates that wait are run. */
+async function rest(isBusy: () => boolean): Promise<void> {
+  for (let round = 0; round === 0 || isBusy(); round += 1) {
+    if (round === ROUNDS)
+      throw new Error(`The fake clock gave up after ${ROUNDS} rounds: something never comes to rest.`)
+    await new Promise<void>((resolve) => setImmediate(resolve))
   }
 }

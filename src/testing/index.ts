@@ -1,3 +1,4 @@
+export { type AdapterTarget, adapterContract, type ContractRoute, type ContractSetup } from './adapter-contract.js'
 export type { ContractCase, ContractOptions } from './contract.js'
 export { createFakeClock, type FakeClock } from './fake-clock.js'
 export { type Fault, type FaultPlan, faultyStore, faultyTransport } from './faulty.js'

@@ -39,12 +39,14 @@ export class StoreKit {
     return { id, command: request.type, request, ttlMs: 600_000, retentionMs: 600_000, ...init }
   }
 
+  /** Creates an operation that must be new. */
   async created(init: Partial<NewOperation> = {}): Promise<Operation> {
     const created = await this.store.create(this.operation(init))
     assert.equal(created.created, true)
     return created.operation
   }
 
+  /** An event with data that are not plain ASCII. */
   event(type: string, init: Partial<EventMessage> & { readonly data?: unknown } = {}): EventMessage {
     return toMessage({ type, source: 'contract', data: { text: 'grün ✓' }, ...init }, systemClock)
   }
@@ -60,18 +62,21 @@ export class StoreKit {
     return { state, error: { code: 'ERR_OPERATION_CANCELED', message: 'it was ended' }, ...extra }
   }
 
+  /** Ends an operation that must be there. */
   async complete(id: string, ending: Ending): Promise<Settled> {
     const settled = await this.store.complete(id, ending)
     assert.ok(settled)
     return settled
   }
 
+  /** Reads an operation that must be there. */
   async get(id: string): Promise<Operation> {
     const operation = await this.store.get(id)
     assert.ok(operation)
     return operation
   }
 
+  /** Lets the store's time pass. */
   advance(ms: number): Promise<unknown> {
     return this.#advance(ms)
   }

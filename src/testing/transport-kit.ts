@@ -65,14 +65,17 @@ export class TransportKit {
     return this.#open({ channel: 'results', types: [this.resultType], reading }, handle)
   }
 
+  /** Opens a reader with a copy of its own. */
   own(handle?: MessageHandler): Promise<Inbox> {
     return this.#open({ channel: 'results', types: [this.resultType], reading: { kind: 'own' } }, handle)
   }
 
+  /** Opens a replay. */
   replay(from: 'beginning' | { readonly after: string }, handle?: MessageHandler): Promise<Inbox> {
     return this.#open({ channel: 'results', types: [this.resultType], reading: { kind: 'replay', from } }, handle)
   }
 
+  /** Waits for what must come. */
   until(condition: () => boolean | Promise<boolean>): Promise<void> {
     return until(condition, this.#options.timeoutMs)
   }
@@ -82,6 +85,7 @@ export class TransportKit {
     await sleep(this.#options.quietMs ?? 50)
   }
 
+  /** Ends what the case has opened. */
   async close(): Promise<void> {
     await Promise.all(this.#readers.map((reader) => reader.close()))
     await this.transport.close()

@@ -8,7 +8,7 @@ import { Hono } from 'hono'
 import * as forExpress from 'respond-async/express'
 import * as forFastify from 'respond-async/fastify'
 import * as forFetch from 'respond-async/fetch'
-import type { AdapterTarget, ContractRoute, ContractSetup } from '../../src/testing/adapter-contract.js'
+import type { AdapterTarget, ContractRoute, ContractSetup } from 'respond-async/testing'
 
 const require = createRequire(import.meta.url)
 

@@ -1,5 +1,5 @@
+import { adapterContract } from 'respond-async/testing'
 import { describe, it } from 'vitest'
-import { adapterContract } from '../../src/testing/adapter-contract.js'
 import { targets } from './adapter-targets.js'
 
 describe.each(targets)('adapter contract on $name', (target) => {

@@ -5,26 +5,27 @@ import { answers, type Child, startChild } from './child.js'
 
 const JSON_BODY = { 'content-type': 'application/json' }
 
+const children = new Set<Child>()
+
+/** Starts an example and waits until it listens. */
+async function start(file: string): Promise<Child> {
+  const child = await startChild(`examples/${file}`)
+  children.add(child)
+  await answers(child)
+  return child
+}
+
+// What a failed test has left behind.
+afterEach(async () => {
+  await Promise.all([...children].map((child) => child.stop()))
+  children.clear()
+})
+
 describe('examples', () => {
-  const children = new Set<Child>()
-
-  /** Starts an example that listens; one that a failed test leaves behind is stopped. */
-  async function start(file: string, env = {}): Promise<Child> {
-    const child = await startChild(`examples/${file}`, { env })
-    children.add(child)
-    return child
-  }
-
-  afterEach(async () => {
-    await Promise.all([...children].map((child) => child.stop()))
-    children.clear()
-  })
-
   it.each(['express-memory', 'fastify-memory', 'hono-memory'])(
     '%s answers at once, later, and negatively',
     async (name) => {
       const child = await start(`${name}/main.ts`)
-      await answers(child)
       const url = `${child.origin}/users`
       const body = JSON.stringify({ username: 'ada' })
       const created = await fetch(url, { method: 'POST', headers: JSON_BODY, body })
@@ -56,7 +57,6 @@ describe('examples', () => {
 
   it('fastify-memory refuses by the schema of its route', async () => {
     const child = await start('fastify-memory/main.ts')
-    await answers(child)
     const answer = await fetch(`${child.origin}/users`, { method: 'POST', headers: JSON_BODY, body: '{"username":""}' })
     expect(answer.status).toBe(400)
     expect(await child.stop()).toBe(0)
@@ -64,7 +64,6 @@ describe('examples', () => {
 
   it('custom-transport answers, and the bus of the application hears the result', async () => {
     const child = await start('custom-transport/main.ts')
-    await answers(child)
     const body = JSON.stringify({ to: 'ada' })
     const answer = await follow(`${child.origin}/letters`, {
       method: 'POST',
@@ -79,8 +78,9 @@ describe('examples', () => {
   })
 
   it('without-http runs its job again and again, and does the work of each day once', async () => {
-    const child = await start('without-http/main.ts', { EVERY_MS: '50' })
-    await child.prints(/: 42 orders, replayed: false\n[^]*: 42 orders, replayed: true\n/)
+    const child = await startChild('examples/without-http/main.ts', { env: { EVERY_MS: '50' } })
+    children.add(child)
+    await child.prints(/: 42 orders, replayed: false\n.*: 42 orders, replayed: true\n/s)
     expect(child.output()).toMatch(/: not closed, The day is not over\.\n/)
     expect(child.output().match(/42 orders, replayed: false/g)).toHaveLength(1)
     expect(await child.stop()).toBe(0)
@@ -96,8 +96,7 @@ describe('the existing service', () => {
     })
 
   it.each(['before', 'after'])('%s: middleware, checks and quick answers are the same', async (name) => {
-    const child = await startChild(`examples/existing-service/${name}.ts`)
-    await answers(child)
+    const child = await start(`existing-service/${name}.ts`)
     expect(await (await fetch(`${child.origin}/healthz`)).text()).toBe('ok')
     const reserved = await post(child.origin, { item: 'lamp' })
     expect([reserved.status, await reserved.json()]).toEqual([201, { item: 'lamp', customer: 'ada', shelf: 4 }])
@@ -109,8 +108,7 @@ describe('the existing service', () => {
   })
 
   it('after: a slow request gets 202 after a second, and its answer later', async () => {
-    const child = await startChild('examples/existing-service/after.ts')
-    await answers(child)
+    const child = await start('existing-service/after.ts')
     const accepted = await post(child.origin, { item: 'slow boat' })
     expect(accepted.status).toBe(202)
     const reserved = await fetch(child.origin + accepted.headers.get('location'), { headers: { prefer: 'wait=5' } })
@@ -118,7 +116,7 @@ describe('the existing service', () => {
     expect(await child.stop()).toBe(0)
   })
 
-  it('the diff is small: three lines of before.ts go', () => {
+  it('the diff is small: four lines of before.ts go', () => {
     const [before, after] = ['before', 'after'].map((name) =>
       readFileSync(`examples/existing-service/${name}.ts`, 'utf8').trimEnd().split('\n'),
     )

@@ -14,9 +14,10 @@ function codeLines(path: string, text: string): number {
   const file = ts.createSourceFile(path, text, ts.ScriptTarget.Latest, true)
   const lines = new Set<number>()
   const visit = (node: ts.Node): void => {
+    // A comment with tags has children of its own.
+    if (ts.isJSDoc(node)) return
     for (const child of node.getChildren(file)) visit(child)
-    if (node.getChildCount(file) > 0) return
-    if (node.getWidth(file) === 0 || ts.isJSDoc(node)) return
+    if (node.getChildCount(file) > 0 || node.getWidth(file) === 0) return
     const from = file.getLineAndCharacterOfPosition(node.getStart(file)).line
     const to = file.getLineAndCharacterOfPosition(node.getEnd()).line
     for (let line = from; line <= to; line += 1) lines.add(line)

@@ -47,6 +47,7 @@ class Row implements Due {
   }
 }
 
+// Every method does all its work before it returns its promise, which makes it atomic: nothing can come in between.
 class MemoryStore implements Store {
   readonly name = 'memory'
   readonly durability = { class: 'process' } as const
@@ -54,9 +55,11 @@ class MemoryStore implements Store {
   readonly #clock: Clock
   readonly #maxOperations: number
   readonly #rows = new Map<string, Row>()
+  /** Which operation has an idempotency key; an entry lives exactly as long as the row. */
   readonly #idOfKey = new Map<string, string>()
   readonly #running = new Lanes<Row>()
   readonly #ended = new Lanes<Row>()
+  /** Running and not known to be published, in the order of creation. */
   readonly #unpublished = new Lane<Row>(isUnpublished)
   /** Expired on sight, and to be reported by the next sweep. */
   readonly #expired = new Set<Row>()
@@ -88,6 +91,7 @@ class MemoryStore implements Store {
 
   async create(init: NewOperation): Promise<Created> {
     const now = this.#enter()
+    // First the id: when a call is repeated, its key is taken by its own operation.
     const same = this.#find(init.id, now)
     if (same !== undefined) return { created: true, operation: same.operation }
     const key = init.idempotency?.key
@@ -139,6 +143,7 @@ class MemoryStore implements Store {
     const operations: Operation[] = []
     for (const row of this.#unpublished) {
       if (operations.length >= limit || row.operation.createdAt > now - olderThanMs) break
+      // Past its time it must not be published any more, even before a sweep has noticed.
       if (row.leasedUntil > now || row.dueAt <= now) continue
       row.leasedUntil = now + leaseMs
       row.leaseToken = this.#lastToken
@@ -161,6 +166,7 @@ class MemoryStore implements Store {
     const now = this.#enter()
     repeat(limit, () => this.#expire(this.#running.due(now)))
     const expired: Operation[] = []
+    // Before the purge, so that what has outlived its retention unseen is reported too.
     for (const row of this.#expired) {
       if (expired.length >= limit) break
       expired.push(row.operation)
@@ -173,6 +179,7 @@ class MemoryStore implements Store {
 
   async watch(listener: ChangeListener): Promise<() => Promise<void>> {
     this.#enter()
+    // Its own function, so that a listener may watch twice, and end each watch by itself.
     const entry: ChangeListener = (id, operation) => listener(id, operation)
     this.#listeners = [...this.#listeners, entry]
     return async () => {
@@ -200,6 +207,7 @@ class MemoryStore implements Store {
     return undefined
   }
 
+  /** Purges the operation that ended first; one that should have expired by now may be that. */
   #makeRoom(now: number): void {
     this.#expire(this.#running.due(now))
     if (this.#purge(this.#ended.oldest())) return
@@ -216,6 +224,7 @@ class MemoryStore implements Store {
     return true
   }
 
+  /** Moves a row from the running to the ended ones. */
   #end(row: Row, operation: Operation): void {
     this.#running.remove(row, ttlOf(row.operation))
     this.#ended.add(row, operation.retentionMs)
@@ -226,6 +235,7 @@ class MemoryStore implements Store {
     this.#notify(operation)
   }
 
+  /** Forgets a row and everything that leads to it. */
   #purge(row: Row | undefined): boolean {
     if (row === undefined) return false
     this.#ended.remove(row, row.operation.retentionMs)

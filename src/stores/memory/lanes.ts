@@ -12,6 +12,7 @@ export class Lane<T> {
     this.#isIn = isIn
   }
 
+  /** The oldest item that is in; those in front of it that are not are passed for good. */
   get first(): T | undefined {
     for (; this.#head < this.#items.length; this.#head += 1) {
       const item = this.#items[this.#head]
@@ -41,6 +42,7 @@ export class Lane<T> {
 /** Something with a time, in milliseconds since the epoch, at which it falls due. */
 export interface Due {
   readonly dueAt: number
+  /** The lane that it is in, for the use of `Lanes` alone. */
   lane: unknown
 }
 
@@ -63,6 +65,7 @@ export class Lanes<T extends Due> {
     if (lane === undefined || item.lane !== lane) return
     item.lane = undefined
     lane.countOut()
+    // A few empty lanes may stay for the next item; callers may choose lifetimes freely, so many may not.
     if (lane.size === 0 && this.#lanes.size > 16) this.#lanes.delete(lifetimeMs)
   }
 

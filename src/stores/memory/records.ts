@@ -86,7 +86,11 @@ export class MemoryRecords implements RecordSpace {
     this.reserve([write])
     if (known !== undefined) this.#remove(known)
     this.#version += 1
-    const row = new Row({ key, value: new Uint8Array(value), version: this.#version }, this.#options.clock.now() + ttlMs, ttlMs)
+    const row = new Row(
+      { key, value: new Uint8Array(value), version: this.#version },
+      this.#options.clock.now() + ttlMs,
+      ttlMs,
+    )
     this.#rows.set(key, row)
     this.#keys.add(key)
     this.#lanes.add(row, ttlMs)
@@ -103,6 +107,7 @@ export class MemoryRecords implements RecordSpace {
     }
   }
 
+  /** The record, unless its time is over: then it is dropped on sight. */
   #live(key: string): Row | undefined {
     const row = this.#rows.get(key)
     if (row === undefined || row.dueAt > this.#options.clock.now()) return row
@@ -117,6 +122,7 @@ export class MemoryRecords implements RecordSpace {
   }
 }
 
+// A copy, and not by slice, which for a Buffer is a view: neither side can change what the other one holds.
 function copyOf({ record }: Row): StoredRecord {
   return { ...record, value: new Uint8Array(record.value) }
 }

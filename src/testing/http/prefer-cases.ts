@@ -80,8 +80,8 @@ export const preferCases: readonly HttpCase[] = [
     await post().is(202)
     first.abort()
   }),
-  check('B10 the wait begins when the request is complete', { ...SLOW, options: { waitMs: 150 } }, async ({ raw }) => {
-    assert.match(await raw([`${HEAD}\r\n{`, '}'], { pauseMs: 160 }), /^HTTP\/1\.1 201 /)
+  check('B10 the wait begins when the request is complete', { ...SLOW, options: { waitMs: 100 } }, async ({ raw }) => {
+    assert.match(await raw([`${HEAD}\r\n{`, '}'], { pauseMs: 110 }), /^HTTP\/1\.1 201 /)
   }),
   check('B17 Vary of the application is kept', { headers: { vary: 'Origin' } }, ({ post }) =>
     post().is(201, { vary: /^(Origin, Prefer|Prefer, Origin)$/ }),

@@ -7,6 +7,7 @@ export class Fifo<T> {
     return this.#items.length - this.#head
   }
 
+  /** The oldest item, which stays where it is. */
   get first(): T | undefined {
     return this.#items[this.#head]
   }
@@ -15,6 +16,7 @@ export class Fifo<T> {
     this.#items.push(item)
   }
 
+  /** Puts back what was just taken. */
   unshift(item: T): void {
     if (this.#head === 0) this.#items.unshift(item)
     else this.#items[--this.#head] = item
@@ -24,6 +26,7 @@ export class Fifo<T> {
     const item = this.first
     if (this.size === 0) return undefined
     this.#items[this.#head++] = undefined
+    // Cutting off the used half now and then moves each item once, on average.
     if (this.#head >= 1024 && this.#head * 2 >= this.#items.length) {
       this.#items = this.#items.slice(this.#head)
       this.#head = 0

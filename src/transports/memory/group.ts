@@ -28,7 +28,9 @@ export class Group {
   readonly #queues = new Map<string, Fifo<Entry>>()
   /** How many messages are queued, with a member, or waiting to be tried again. */
   #unsettled = 0
+  /** Grows with every member that was asked, so that the next one is asked first the next time. */
   #turn = 0
+  /** What is left of the batch of this turn of the event loop. */
   #budget = 0
 
   constructor(options: GroupOptions) {
@@ -52,6 +54,7 @@ export class Group {
     return queue
   }
 
+  /** Takes a message, and leaves it for the next turn of the event loop. */
   push(queue: Fifo<Entry>, message: EventMessage, number: number): void {
     if (this.kind === 'replay' && this.full) this.#fallBehind()
     this.#unsettled += 1
@@ -66,6 +69,7 @@ export class Group {
     this.#options.wake(this)
   }
 
+  /** Removes a reader; what it has in hand is settled by its handlers, the rest was never out of the queues. */
   leave(member: Member, reason = 'The reader was closed before it had caught up.'): Promise<void> {
     this.members = this.members.filter((other) => other !== member)
     return member.close(new GatewayError('ERR_CLOSED', reason))
@@ -85,6 +89,7 @@ export class Group {
     const entry = member.take()
     if (entry === undefined) return false
     this.#budget -= 1
+    // A settled message makes room, which is used at once: waiting for the next turn would cost throughput.
     member.call(entry.message, this.#delivery(entry), (settlement) => {
       this.#settle(member, entry, settlement)
       while (this.#budget > 0 && this.#hand(member));
@@ -98,6 +103,7 @@ export class Group {
     return attempt === 1 ? FIRST : { attempt }
   }
 
+  /** An own reader's settlement changes nothing, and a replay can neither lose nor park a message. */
   #settle(member: Member, entry: Entry, settlement: Settlement): void {
     if (settlement === 'requeue' && this.kind !== 'own') {
       this.#retry(member, entry)

@@ -31,7 +31,10 @@ export interface ParkedMessage {
   readonly group: string
 }
 
-/** A message broker in this process, which several gateways and workers may share. */
+/**
+ * A message broker in this process, which several gateways and workers may share. Messages are handed over as they are,
+ * not copied, so neither side may change them afterwards.
+ */
 export interface MemoryTransport extends Transport {
   readonly parked: readonly ParkedMessage[]
 }
@@ -62,10 +65,12 @@ class MemoryBroker implements MemoryTransport {
   readonly #clock: Clock
   readonly #limits: { readonly maxQueued: number; readonly maxLog: number; readonly maxParked: number }
   readonly #routes = { requests: new Map<string, readonly Route[]>(), results: new Map<string, readonly Route[]>() }
+  /** Groups outlive their readers: what is published in the meantime is kept for the next ones. */
   readonly #shared = new Map<string, Group>()
   readonly #log = new Fifo<Kept>()
   readonly #parked = new Fifo<ParkedMessage>()
   #woken = new Set<Group>()
+  /** The number of the newest message on any channel; positions of replays are such numbers. */
   #newest = 0
   /** The number of the newest result that the log no longer has. */
   #dropped = 0
@@ -109,6 +114,7 @@ class MemoryBroker implements MemoryTransport {
   publish(message: EventMessage, { channel }: PublishOptions): Promise<void> {
     if (this.#users === 0) return this.check()
     const routes = this.#routes[channel].get(channel === 'results' ? RESULTS : message.type) ?? NO_ROUTES
+    // All groups are asked before any gets the message: a refused message must be in none of them.
     let routable = channel === 'results'
     for (const { group } of routes) {
       if (group.kind !== 'shared') continue
@@ -156,6 +162,7 @@ class MemoryBroker implements MemoryTransport {
     if (this.#log.size > this.#limits.maxLog) this.#dropped = this.#log.shift()?.number ?? this.#dropped
   }
 
+  /** The group that a reading joins, or one of its own. */
   #group(channel: Channel, reading: Reading, past: number): Group {
     const name = reading.kind === 'shared' ? `${channel} ${reading.group}` : undefined
     const known = name === undefined ? undefined : this.#shared.get(name)

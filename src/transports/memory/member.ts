@@ -13,12 +13,14 @@ export interface Entry {
 
 /** A reader's part in a group. Whatever its handler throws, rejects or returns, only a settlement gets out. */
 export class Member {
+  /** How many messages it takes at a time; 0 while it has to stand still. */
   concurrency: number
   readonly caughtUp: Promise<void>
   readonly #onMessage: MessageHandler
   readonly #queues: readonly Fifo<Entry>[]
   #open = true
   #running = 0
+  /** What has to be handled before it has caught up, and up to which number. */
   #history = { end: 0, left: 0 }
   #reach: () => void = ignore
   #fail: (error: GatewayError) => void = ignore
@@ -68,6 +70,7 @@ export class Member {
     )
   }
 
+  /** The handler's answer, also when it throws before it can make a promise. */
   #outcome(message: EventMessage, delivery: Delivery): ReturnType<MessageHandler> {
     try {
       return Promise.resolve(this.#onMessage(message, delivery))
@@ -78,6 +81,7 @@ export class Member {
 
   #finish(settlement: Settlement, settled: (settlement: Settlement) => void): void {
     this.#running -= 1
+    // Before the reader counts as closed: what it gives back must be in the group by then.
     settled(settlement)
     if (this.#running === 0) for (const resolve of this.#idle.splice(0)) resolve()
   }

@@ -29,6 +29,13 @@ export interface NetworkInit {
   readonly noRecorder: boolean
 }
 
+/** A part that cannot be reached for a time. */
+export interface Outage {
+  readonly part: 'store' | 'broker'
+  readonly fromMs: number
+  readonly untilMs: number
+}
+
 const FAULTS = 0.04
 const NEVER = new Promise<never>(() => {})
 
@@ -39,16 +46,27 @@ export class Network {
   /** Operations that the store has made. */
   readonly created = new Set<string>()
   readonly #init: NetworkInit
+  readonly #outage: Outage
 
   constructor(init: NetworkInit) {
+    const { random, time } = init
     this.#init = init
+    const fromMs = time.now() + random.between(0, 12_000)
+    this.#outage = {
+      part: random.chance(0.5) ? 'store' : 'broker',
+      fromMs,
+      untilMs: fromMs + random.between(500, 3000),
+    }
   }
 
   /** A process's view of the store. */
   storeOf(process: SimProcess): Store {
     const { store, announces } = this.#init
     const wrap = <Args extends unknown[], T>(method: string, call: (...args: Args) => Promise<T>) => {
-      return (...args: Args) => this.#call(process, { label: method, refusal: storeAway, work: () => call(...args) })
+      return (...args: Args) => {
+        const work = () => call(...args)
+        return this.#call(process, { part: 'store', label: method, refusal: storeAway, work })
+      }
     }
     return {
       ...{ name: store.name, durability: store.durability, records: store.records },
@@ -77,10 +95,14 @@ export class Network {
       ...{ name: transport.name, durability: transport.durability },
       start: async () => {},
       close: async () => {},
-      check: () => this.#call(process, { label: 'broker check', refusal: brokerAway, work: () => transport.check() }),
+      check: () => {
+        const work = () => transport.check()
+        return this.#call(process, { part: 'broker', label: 'check of the broker', refusal: brokerAway, work })
+      },
       publish: (message, options) => {
         const refusal = this.#init.random.chance(0.3) ? rejected : brokerAway
-        return this.#call(process, { label: 'publish', refusal, work: () => transport.publish(message, options) })
+        const work = () => transport.publish(message, options)
+        return this.#call(process, { part: 'broker', label: 'publish', refusal, work })
       },
       subscribe: (subscription, onMessage) => this.#subscribe(process, subscription, onMessage),
     }
@@ -93,12 +115,9 @@ export class Network {
     return random.chance(0.8) ? random.between(20, 200) : random.between(300, 1200)
   }
 
-  async #call<T>(
-    process: SimProcess,
-    call: { label: string; refusal: () => Error; work: () => Promise<T> },
-  ): Promise<T> {
+  async #call<T>(process: SimProcess, call: Call<T>): Promise<T> {
     const { trace, time } = this.#init
-    const fate = this.#fate()
+    const fate = this.#fate(call.part)
     trace.add(process.name, call.label, fate)
     // The work is done also when the process crashes meanwhile: it was on its way.
     await time.sleep(this.latency())
@@ -111,11 +130,13 @@ export class Network {
     return value
   }
 
-  #fate(): Fate {
-    const { random } = this.#init
+  #fate(part: Outage['part']): Fate {
+    const { random, time } = this.#init
     const roll = random.next()
     const isQuiet = random.chance(0.5)
     if (this.isHealed) return 'fine'
+    const { fromMs, untilMs } = this.#outage
+    if (part === this.#outage.part && time.now() >= fromMs && time.now() < untilMs) return isQuiet ? 'lost' : 'refused'
     if (roll < FAULTS) return isQuiet ? 'lost' : 'refused'
     if (roll < 2 * FAULTS) return isQuiet ? 'lost-after' : 'broken-after'
     return 'fine'
@@ -147,6 +168,13 @@ export class Network {
     process.onCrash(() => void unwatch?.())
     return async () => void (await unwatch?.())
   }
+}
+
+interface Call<T> {
+  readonly part: Outage['part']
+  readonly label: string
+  readonly refusal: () => Error
+  readonly work: () => Promise<T>
 }
 
 type Listener = (id: string, operation?: Operation) => void

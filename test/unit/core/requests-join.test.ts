@@ -203,6 +203,61 @@ describe('request: one that joined hears no "accepted" before the confirmation',
     expect(await second.promise).toMatchObject({ kind: 'ended', operation: { error: refused } })
   })
 
+  it('FM-A20 when the first is taken back, it becomes the first itself', async () => {
+    const clock = createFakeClock()
+    const told = gate()
+    const store = memoryStore({ clock })
+    const create = store.create.bind(store)
+    let calls = 0
+    store.create = async (operation) => {
+      const isFirst = calls++ === 0
+      const created = await create(operation)
+      if (isFirst) await told.opened
+      return created
+    }
+    const { ask, requests, answer, gateway } = await openWorld({ clock, store })
+    const controller = new AbortController()
+    const first = ask
+      .request({ n: 1 }, { idempotencyKey: 'k', signal: controller.signal })
+      .catch((reason: unknown) => reason)
+    const second = ask.request({ n: 1 }, { idempotencyKey: 'k' })
+    await clock.flush()
+    controller.abort('left')
+    told.open()
+    expect(await first).toBe('left')
+    await clock.flush()
+    expect(requests).toHaveLength(1)
+    await answer(requests[0])
+    expect(await second).toMatchObject({ kind: 'completed', operation: { id: requests[0]?.id } })
+    expect(gateway.counters).toMatchObject({ pending: 0, open: 0, created: 2, joined: 1 })
+  })
+
+  it('FM-D4 when the first cannot be taken back, the relay publishes it, and both hear that nothing is certain', async () => {
+    const clock = createFakeClock()
+    const held = gate()
+    let isDown = true
+    const store = memoryStore({ clock })
+    const storeFaults = (call: string) => {
+      if (call === 'create') return held.opened
+      return call === 'complete' && isDown ? 'fail-before' : 'ok'
+    }
+    const { ask, requests, errors } = await openWorld({ clock, store, storeFaults })
+    const controller = new AbortController()
+    const first = ask
+      .request({ n: 1 }, { idempotencyKey: 'k', signal: controller.signal })
+      .catch((reason: unknown) => reason)
+    await clock.flush()
+    const second = ask.request({ n: 1 }, { idempotencyKey: 'k' })
+    controller.abort('left')
+    held.open()
+    expect(await first).toBe('left')
+    expect(await second).toMatchObject({ kind: 'accepted', because: 'unconfirmed' })
+    expect(errors).toMatchObject([{ code: 'ERR_STORE_UNAVAILABLE' }])
+    isDown = false
+    await clock.advance(7000)
+    expect(requests.map(({ id }) => id)).toEqual([(await second).operation.id])
+  })
+
   it('on another instance it hears it once the publish must have been confirmed, or is marked as such', async () => {
     const { clock, a, b } = await openTwo()
     void a.ask.request({ n: 1 }, { idempotencyKey: 'k' })

@@ -278,6 +278,8 @@ describe('results: bodies that cannot be used', () => {
   })
 })
 
+const UNCHECKED = { Ask: z.unknown(), Done: z.unknown(), NotDone: z.unknown(), Stop: z.unknown() }
+
 describe('results: progress', () => {
   function progress(sequence: number, percent: number): Partial<EventInit> {
     return { type: 'Half', data: { percent }, headers: { [SEQUENCE_HEADER]: String(sequence) } }
@@ -305,6 +307,19 @@ describe('results: progress', () => {
     await Promise.resolve()
     await transport.deliver('shared', message({ type: 'Ask::Progress', data: {} }))
     expect(await waiting).toMatchObject({ version: 2, progress: { sequence: 1 } })
+  })
+
+  it.each<[string, Partial<EventInit>]>([
+    ['no JSON', { body: Buffer.from('{') }],
+    ['more than one JSON text', { body: Buffer.from('1,"status":"succeeded"') }],
+    ['not what its schema says', { data: { percent: 'half' } }],
+  ])('FM-H24 whose data are %s is dropped, as clients are shown them', async (_, more) => {
+    const events = { Half: z.object({ percent: z.number() }), ...UNCHECKED }
+    const running = await openRunning({ options: { events } as never })
+    for (const kind of ['own', 'shared'] as const)
+      await running.transport.deliver(kind, running.message({ type: 'Half', ...more }))
+    expect(await running.gateway.operations.get(running.id)).toMatchObject({ version: 1, progress: undefined })
+    expect(counted(running)).toEqual({ created: 1, malformed: 1, pending: 1, open: 1 })
   })
 
   it('of an unknown operation it is forgotten', async () => {

@@ -152,11 +152,9 @@ describe('the transport contract', () => {
         },
         { timeoutMs, quietMs: 1 },
       )
-    await find(
-      create(() => ({})),
-      name,
-    ).run()
-    await expect(find(create(fault), name).run()).rejects.toThrow()
+    const sound = create(() => ({}), 4000)
+    await find(sound, name).run()
+    await expect(find(create(fault, 40), name).run()).rejects.toThrow()
   })
 })
 
