@@ -19,7 +19,16 @@ export type {
 export { type ErrorCode, type ErrorDetails, GatewayError, type Issue, isGatewayError } from './core/errors.js'
 export type { Envelope, Event, EventMessage } from './core/event.js'
 export type { Because, Counters, LifecycleEvent, LifecycleEvents, ResultNote } from './core/lifecycle.js'
-export type { Ending, Operation, OperationError, OperationState, Progress, Settled, Verdict } from './core/operation.js'
+export type {
+  Ending,
+  NewOperation,
+  Operation,
+  OperationError,
+  OperationState,
+  Progress,
+  Settled,
+  Verdict,
+} from './core/operation.js'
 export type { Operations, WaitOptions } from './core/operations.js'
 export type { OnGone } from './core/pending-requests.js'
 export type { InferEvents, SchemaMap, StandardSchema } from './core/schema.js'
@@ -28,7 +37,6 @@ export type {
   Created,
   Lease,
   LeaseRequest,
-  NewOperation,
   RecordSpace,
   RecordWrite,
   Store,

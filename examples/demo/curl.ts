@@ -22,9 +22,12 @@ function toCurl(request: DocumentedRequest, origin: string): string {
     ...(body === undefined ? [] : [`-d '${JSON.stringify(body)}'`]),
   ]
   const curl = parts.join(' ')
-  if (save !== undefined)
-    return `${save}=$(${curl} | tee /dev/stderr | tr -d '\\r' | awk 'tolower($1) == "location:" { print $2 }')`
-  if (againWhile !== undefined)
-    return `until ${curl} | tee /dev/stderr | grep -q '^HTTP/1.1 ${expect.status}'; do sleep 1; done`
-  return curl
+  if (save !== undefined) return `${save}=$(${curl} | ${show('tolower($1) == "location:" { print $2 }')})`
+  const isOver = show(`/^HTTP.* ${expect.status}/ { over = 1 } END { exit !over }`)
+  return againWhile === undefined ? curl : `until ${curl} | ${isOver}; do sleep 1; done`
+}
+
+/** Shows an answer that a variable, or a condition, takes. */
+function show(program: string): string {
+  return `tr -d '\\r' | awk '{ print > "/dev/stderr" } ${program}'`
 }

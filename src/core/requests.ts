@@ -5,13 +5,12 @@ import { toEvent, toMessage } from './event.js'
 import { fingerprint } from './fingerprint.js'
 import { createId } from './ids.js'
 import type { Because } from './lifecycle.js'
-import { isEnded, type Operation } from './operation.js'
+import { isEnded, type NewOperation, type Operation } from './operation.js'
 import { checkWait } from './options.js'
 import type { Outbox } from './outbox.js'
 import type { GatewayParts } from './parts.js'
 import type { PendingRequest, WaitEnd } from './pending-requests.js'
 import { validateData } from './schema.js'
-import type { NewOperation } from './store.js'
 
 /** One request on its way through: what was decided at its admission. */
 interface Admitted {
@@ -181,14 +180,15 @@ export class Requests {
   /** A 202 may not be sent before the publish of the first request is confirmed or known to be unknown. */
   #awaitConfirmation(waiting: PendingRequest, operation: Operation): void {
     const { open, settings, deadlines, pending } = this.#parts
-    const isUncertainHere = this.#outbox.isInFlight(operation.id) || pending.awaitsConfirmation(operation.id)
-    const isElsewhere = !open.has(operation.id)
-    // The store's clock may be another one, so its times are believed within limits.
-    const age = Math.max(settings.clock.now() - operation.createdAt, 0)
-    const left = settings.publishTimeoutMs - age
-    const isUncertainElsewhere = isElsewhere && !operation.published && left > 0
-    if (isUncertainHere || isUncertainElsewhere) waiting.awaitConfirmation()
-    if (isUncertainElsewhere) deadlines.add(left, () => waiting.confirm('confirmed'))
+    const { id, createdAt, published } = operation
+    if (this.#outbox.isInFlight(id) || (open.has(id) && pending.awaitsConfirmation(id))) waiting.awaitConfirmation()
+    if (open.has(id) || published) return
+    // Another instance does not say when its publish is confirmed. Its clock, or the store's, may be another one, so
+    // their times are believed within limits.
+    const left = settings.publishTimeoutMs - Math.max(settings.clock.now() - createdAt, 0)
+    if (left <= 0) return
+    waiting.awaitConfirmation()
+    deadlines.add(left, () => waiting.confirm('confirmed'))
   }
 
   async #await(waiting: PendingRequest, admitted: Admitted, operation: Operation): Promise<Reply> {

@@ -1,17 +1,6 @@
 import type { EventMessage } from './event.js'
-import type { Ending, Idempotency, Operation, Settled } from './operation.js'
+import type { Ending, NewOperation, Operation, Settled } from './operation.js'
 import type { Durability } from './transport.js'
-
-/** What the gateway knows of an operation when it creates it; the store adds its own times. */
-export interface NewOperation {
-  readonly id: string
-  readonly command: string
-  readonly principal?: string | undefined
-  readonly request: EventMessage
-  readonly ttlMs: number
-  readonly retentionMs: number
-  readonly idempotency?: Idempotency | undefined
-}
 
 /** `created` is false when the idempotency key belongs to another operation, which is then given. */
 export interface Created {

@@ -1,5 +1,5 @@
 import { GatewayError } from './errors.js'
-import { isEnded, type Operation, settle } from './operation.js'
+import { begin, isEnded, type Operation, settle } from './operation.js'
 import type { Store } from './store.js'
 
 /** A store that forgets: what `store: 'none'` uses, so that one rule decides how operations end, kept or not. */
@@ -19,11 +19,9 @@ export function createTransientStore(now: () => number): TransientStore {
     records: { get: refuse, put: refuse, delete: refuse, list: refuse },
     start: async () => {},
     close: async () => operations.clear(),
-    async create({ id, command, principal, retentionMs, ttlMs }) {
-      const createdAt = now()
-      const times = { createdAt, updatedAt: createdAt, expiresAt: createdAt + ttlMs, retentionMs }
-      const operation: Operation = { id, command, principal, state: 'running', version: 1, published: false, ...times }
-      operations.set(id, operation)
+    async create(init) {
+      const operation = begin(init, now())
+      operations.set(init.id, operation)
       return { created: true, operation }
     },
     async complete(id, ending) {

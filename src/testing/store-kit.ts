@@ -3,8 +3,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { systemClock } from '../core/clock.js'
 import { type EventMessage, toMessage } from '../core/event.js'
 import { createId } from '../core/ids.js'
-import type { Ending, Operation, Settled } from '../core/operation.js'
-import type { NewOperation, Store } from '../core/store.js'
+import type { Ending, NewOperation, Operation, Settled } from '../core/operation.js'
+import type { Store } from '../core/store.js'
 import { type Body, type ContractOptions, until } from './contract.js'
 
 /** What a store is tested with. */

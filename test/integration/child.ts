@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { createServer } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 
-const START_MS = 15_000
+const START_MS = 30_000
 const STOP_MS = 15_000
 
 /** A program of the repository in a process of its own. */

@@ -250,28 +250,25 @@ describe.each(FRAMEWORKS)('the demo on %s', (framework) => {
   })
 })
 
-describe('the demo as a process', () => {
-  it.concurrent.each(FRAMEWORKS)(
-    '%s: SIGTERM answers whoever waits, refuses others, and ends with 0',
-    async (framework) => {
-      const child = await startDemo({ FRAMEWORK: framework, GATEWAY_WAIT_MS: '5000' })
-      const { post, get } = clientOf(child.origin)
-      const waiting = ['ada', 'bob'].map((username) => post({ username, simulate: { delayMs: 800 } }))
-      await post({ username: 'eve', simulate: { outcome: 'never' } }, { prefer: 'respond-async' })
-      child.signal('SIGTERM')
-      await child.prints(/SIGTERM: draining/)
-      expect((await get('/healthz')).status).toBe(503)
-      const { status, json, headers } = await post({ username: 'late' })
-      expect([status, json.outcome, headers.get('connection')]).toEqual([503, 'not-accepted', 'close'])
-      expect(headers.get('retry-after')).toMatch(/^\d+$/)
-      // A second signal, as npm passes it on, means nothing.
-      child.signal('SIGTERM')
-      expect((await Promise.all(waiting)).map((answer) => answer.status)).toEqual([201, 201])
-      expect(await child.ended).toBe(0)
-    },
-  )
+describe('the demo as a process', { concurrent: true, timeout: 60_000 }, () => {
+  it.each(FRAMEWORKS)('%s: SIGTERM answers whoever waits, refuses others, and ends with 0', async (framework) => {
+    const child = await startDemo({ FRAMEWORK: framework, GATEWAY_WAIT_MS: '5000' })
+    const { post, get } = clientOf(child.origin)
+    const waiting = ['ada', 'bob'].map((username) => post({ username, simulate: { delayMs: 800 } }))
+    await post({ username: 'eve', simulate: { outcome: 'never' } }, { prefer: 'respond-async' })
+    child.signal('SIGTERM')
+    await child.prints(/SIGTERM: draining/)
+    expect((await get('/healthz')).status).toBe(503)
+    const { status, json, headers } = await post({ username: 'late' })
+    expect([status, json.outcome, headers.get('connection')]).toEqual([503, 'not-accepted', 'close'])
+    expect(headers.get('retry-after')).toMatch(/^\d+$/)
+    // A second signal, as npm passes it on, means nothing.
+    child.signal('SIGTERM')
+    expect((await Promise.all(waiting)).map((answer) => answer.status)).toEqual([201, 201])
+    expect(await child.ended).toBe(0)
+  })
 
-  it.concurrent.each(FRAMEWORKS)('%s: --once finds all answers as documented', async (framework) => {
+  it.each(FRAMEWORKS)('%s: --once finds all answers as documented', async (framework) => {
     const child = await startChild(MAIN, { env: { FRAMEWORK: framework, GATEWAY_WAIT_MS: '200' }, args: ['--once'] })
     expect([await child.ended, child.output()]).toEqual([
       0,
@@ -279,14 +276,14 @@ describe('the demo as a process', () => {
     ])
   })
 
-  it.concurrent('--once ends with 1 when an answer is not as documented', async () => {
+  it('--once ends with 1 when an answer is not as documented', async () => {
     // The gateway waits no time at all, so that the synchronous requests get 202.
     const child = await startChild(MAIN, { env: { GATEWAY_WAIT_MS: '0' }, args: ['--once'] })
     expect(await child.ended).toBe(1)
     expect(child.output()).toContain('NOT AS DOCUMENTED: status 202, not 201')
   })
 
-  it.concurrent('says that its port is in use', async () => {
+  it('says that its port is in use', async () => {
     const first = await startDemo({})
     const second = await startChild(MAIN, { env: { PORT: String(first.port) } })
     expect(await second.ended).toBe(1)
@@ -294,7 +291,7 @@ describe('the demo as a process', () => {
     expect(await first.stop()).toBe(0)
   })
 
-  it.concurrent.each([
+  it.each([
     [{ FRAMEWORK: 'koa' }, 'FRAMEWORK is "koa"; allowed is express, fastify, fetch.'],
     [{ PORT: 'http' }, 'PORT is "http"; allowed is a whole number from 0 to 65535.'],
     [{ GATEWAY_WAIT_MS: '1.5' }, 'GATEWAY_WAIT_MS is "1.5"; allowed is a whole number from 0 to 25000.'],
@@ -306,18 +303,15 @@ describe('the demo as a process', () => {
   const hasCurl = spawnSync('bash', ['-c', 'command -v curl && command -v awk']).status === 0
   const title = 'prints lines that a shell runs as they are'
 
-  it.concurrent(
-    hasCurl ? title : `${title} (skipped: this machine has no bash with curl and awk)`,
-    async ({ skip }) => {
-      if (!hasCurl) skip()
-      const child = await startDemo({})
-      const { stdout, stderr } = await promisify(execFile)('bash', ['-c', child.output()], { timeout: 25_000 })
-      const statuses = (text: string) => [...text.matchAll(/^HTTP\/1\.1 (\d+)/gm)].map(([, status]) => Number(status))
-      const shown = [200, 409, 201, 202, 201, 303, 200, 201, 422, 200, 409, 422, 503, 502, 201, 404]
-      expect(statuses(stdout)).toEqual(shown)
-      // Answers whose Location is kept in a variable, and those of the polling, are shown on the other stream.
-      expect(statuses(stderr).filter((status) => status !== 202)).toEqual([201, 303, 201])
-      expect(await child.stop()).toBe(0)
-    },
-  )
+  it(hasCurl ? title : `${title} (skipped: this machine has no bash with curl and awk)`, async ({ skip }) => {
+    if (!hasCurl) skip()
+    const child = await startDemo({})
+    const { stdout, stderr } = await promisify(execFile)('bash', ['-c', child.output()], { timeout: 25_000 })
+    const statuses = (text: string) => [...text.matchAll(/^HTTP\/1\.1 (\d+)/gm)].map(([, status]) => Number(status))
+    const shown = [200, 409, 201, 202, 201, 303, 200, 201, 422, 200, 409, 422, 503, 502, 201, 404]
+    expect(statuses(stdout)).toEqual(shown)
+    // Answers whose Location is kept in a variable, and those of the polling, are shown on the other stream.
+    expect(statuses(stderr).filter((status) => status !== 202)).toEqual([201, 303, 201])
+    expect(await child.stop()).toBe(0)
+  })
 })

@@ -1,16 +1,17 @@
 import { type Clock, systemClock } from '../../core/clock.js'
 import { ERRORS, GatewayError } from '../../core/errors.js'
 import type { EventMessage } from '../../core/event.js'
-import { advance, type Ending, isEnded, type Operation, type Settled, settle } from '../../core/operation.js'
-import type {
-  ChangeListener,
-  Created,
-  Lease,
-  LeaseRequest,
-  NewOperation,
-  RecordWrite,
-  Store,
-} from '../../core/store.js'
+import {
+  advance,
+  begin,
+  type Ending,
+  isEnded,
+  type NewOperation,
+  type Operation,
+  type Settled,
+  settle,
+} from '../../core/operation.js'
+import type { ChangeListener, Created, Lease, LeaseRequest, RecordWrite, Store } from '../../core/store.js'
 import { type Due, Lane, Lanes } from './lanes.js'
 import { MemoryRecords } from './records.js'
 
@@ -98,7 +99,7 @@ class MemoryStore implements Store {
     const holder = key === undefined ? undefined : this.#find(this.#idOfKey.get(key) ?? '', now)
     if (holder !== undefined) return { created: false, operation: holder.operation }
     if (this.#rows.size >= this.#maxOperations) this.#makeRoom(now)
-    const row = new Row(newOperation(init, now))
+    const row = new Row(begin(init, now))
     this.#rows.set(init.id, row)
     this.#running.add(row, ttlOf(row.operation))
     this.#unpublished.add(row)
@@ -257,29 +258,6 @@ class MemoryStore implements Store {
         // A listener's trouble is its own.
       }
     }
-  }
-}
-
-// Every property from the start: all operations then have one hidden class, and copying one is cheap.
-function newOperation(init: NewOperation, now: number): Operation {
-  return {
-    id: init.id,
-    command: init.command,
-    state: 'running',
-    version: 1,
-    principal: init.principal,
-    createdAt: now,
-    updatedAt: now,
-    expiresAt: now + init.ttlMs,
-    retentionMs: init.retentionMs,
-    published: false,
-    request: init.request,
-    idempotency: init.idempotency,
-    progress: undefined,
-    result: undefined,
-    error: undefined,
-    lateResult: undefined,
-    conflictingResult: undefined,
   }
 }
 

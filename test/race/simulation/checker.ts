@@ -16,7 +16,8 @@ const GRACE_MS = 250
 
 /** Everything in the history that must not be. */
 export function violationsOf(evidence: Evidence): string[] {
-  return [...lost(evidence), ...stories(evidence), ...keys(evidence), ...refusals(evidence), ...answers(evidence)]
+  const checks = [lost, stories, keys, refusals, answers, orders]
+  return checks.flatMap((check) => [...check(evidence)])
 }
 
 /** What was accepted ends. */
@@ -81,11 +82,24 @@ function* refusals({ history, last }: Evidence) {
 
 /** Everybody gets an answer, a foreseen one, and in time. */
 function* answers({ history, answerMs }: Evidence) {
-  for (const { n, waitMs, startedAt, endedAt, end, error } of history.tries) {
+  for (const { n, waitMs, startedAt, endedAt, stillMs = 0, end, error } of history.tries) {
     if (endedAt === undefined) yield `request ${n} was never answered`
     else if (end === 'failed') yield `request ${n} has failed: ${error}`
-    else if (end !== 'lost' && endedAt - startedAt > Math.max(waitMs, answerMs) + GRACE_MS) {
+    else if (end !== 'lost' && endedAt - startedAt - stillMs > Math.max(waitMs, answerMs) + GRACE_MS) {
       yield `request ${n}, which would wait ${waitMs} ms, was answered (${end}) after ${endedAt - startedAt} ms`
+    }
+  }
+}
+
+/** What has one key and one gateway reaches the broker in the order in which the gateway took it on. */
+function* orders({ history }: Evidence) {
+  const places = new Map([...history.published].map((id, place) => [id, place]))
+  for (const [queue, ids] of history.queues) {
+    const published = ids.filter((id) => places.has(id))
+    for (const [at, id] of published.entries()) {
+      const before = published[at - 1]
+      const isEarly = before !== undefined && (places.get(id) ?? 0) < (places.get(before) ?? 0)
+      if (isEarly) yield `${id} overtook ${before} in ${queue}`
     }
   }
 }

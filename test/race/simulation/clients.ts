@@ -63,7 +63,7 @@ export class Client {
     const options = { waitMs, signal: leaving.signal, ...(key !== undefined && { idempotencyKey: key }) }
     try {
       const reply: Reply = await gateway.process.whileAlive(
-        gateway.ask({ n, order: n % 4 === 0 ? 'a' : undefined }, options),
+        gateway.ask({ n, order: n % 2 === 0 ? 'a' : undefined }, options),
       )
       history.answered(attempt, reply, time.now())
       trace.add(this.#name, `${reply.kind} ${n}`, `${trace.nameOf(reply.operation.id)} ${reply.operation.state}`)
@@ -72,6 +72,8 @@ export class Client {
       history.failed(attempt, error, time.now())
       trace.add(this.#name, `got no answer for ${n}`, attempt.end)
       return undefined
+    } finally {
+      attempt.stillMs = gateway.process.stillSince(attempt.startedAt)
     }
   }
 

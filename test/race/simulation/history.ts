@@ -12,6 +12,8 @@ export interface Try {
   readonly waitMs: number
   readonly startedAt: number
   endedAt?: number
+  /** How long the gateway stood still meanwhile, which excuses it. */
+  stillMs?: number
   end?: RequestEnd
   error?: unknown
 }
@@ -33,6 +35,10 @@ export class History {
   readonly accepted = new Set<string>()
   /** What workers carried out: by operation, what was wanted and under which message ids it came. */
   readonly executed = new Map<string, { readonly n: number; readonly messageIds: Set<string> }>()
+  /** Operations with one ordering key, in the order in which one gateway took them on. */
+  readonly queues = new Map<string, string[]>()
+  /** Operations in the order in which the broker got their request events for the first time. */
+  readonly published = new Set<string>()
 
   answered(attempt: Try, reply: Reply, now: number): void {
     Object.assign(attempt, { endedAt: now, end: 'answered' })
@@ -50,6 +56,11 @@ export class History {
 
   saw(sighting: Sighting): void {
     this.sightings.push(sighting)
+  }
+
+  /** A gateway takes on an operation; those of one queue have to be published in order. */
+  queued(queue: string, id: string): void {
+    this.queues.set(queue, [...(this.queues.get(queue) ?? []), id])
   }
 
   ran(id: string, n: number, messageId: string): void {

@@ -8,6 +8,7 @@ import {
   type Subscription,
   type Transport,
 } from '../../../src/index.js'
+import type { History } from './history.js'
 import type { SimProcess } from './process.js'
 import type { Random } from './random.js'
 import type { Trace } from './trace.js'
@@ -21,6 +22,7 @@ export interface NetworkInit {
   readonly random: Random
   readonly time: VirtualTime
   readonly trace: Trace
+  readonly history: History
   readonly store: Store
   readonly transport: Transport
   /** Whether the store tells its users of changes. */
@@ -90,7 +92,7 @@ export class Network {
 
   /** A process's connection to the broker. */
   transportOf(process: SimProcess): Transport {
-    const { transport } = this.#init
+    const { transport, history } = this.#init
     return {
       ...{ name: transport.name, durability: transport.durability },
       start: async () => {},
@@ -101,7 +103,10 @@ export class Network {
       },
       publish: (message, options) => {
         const refusal = this.#init.random.chance(0.3) ? rejected : brokerAway
-        const work = () => transport.publish(message, options)
+        const work = async () => {
+          await transport.publish(message, options)
+          history.published.add(message.id)
+        }
         return this.#call(process, { part: 'broker', label: 'publish', refusal, work })
       },
       subscribe: (subscription, onMessage) => this.#subscribe(process, subscription, onMessage),

@@ -3,7 +3,10 @@ import type { VirtualTime } from './virtual-time.js'
 
 const NEVER = new Promise<never>(() => {})
 
-/** A process that can crash: then its timers stop, what it asked for is never answered, and what it had not settled goes back. */
+/**
+ * A process that can crash: then its timers stop, what it asked for is never answered, and what it had not settled goes
+ * back. It can also stand still for a time, as if stopped by a debugger: then everything reaches it late.
+ */
 export class SimProcess {
   readonly name: string
   /** What the process sees of time; its wall clock may be wrong. */
@@ -13,6 +16,8 @@ export class SimProcess {
   readonly #unsettled = new Set<(settlement: Settlement) => void>()
   readonly #atEnd = new Set<() => void>()
   #isDead = false
+  #stillUntil = 0
+  readonly #still: { readonly from: number; readonly until: number }[] = []
 
   constructor(name: string, time: VirtualTime, skewMs: number) {
     this.name = name
@@ -29,6 +34,13 @@ export class SimProcess {
     return this.#isDead
   }
 
+  /** How long it has stood still since a moment. */
+  stillSince(moment: number): number {
+    const now = this.#time.now()
+    const overlap = ({ from, until }: { from: number; until: number }) => Math.min(until, now) - Math.max(from, moment)
+    return this.#still.reduce((sum, stretch) => sum + Math.max(overlap(stretch), 0), 0)
+  }
+
   /** How many timers are set. */
   get timers(): number {
     return this.#timers.size
@@ -37,7 +49,14 @@ export class SimProcess {
   /** Something of this process travels for so long; it never arrives when the process has crashed. */
   async travel(ms: number): Promise<void> {
     await this.#time.sleep(ms)
+    while (this.#time.now() < this.#stillUntil) await this.#time.sleep(this.#stillUntil - this.#time.now())
     if (this.#isDead) await NEVER
+  }
+
+  standStill(ms: number): void {
+    const from = this.#time.now()
+    this.#stillUntil = from + ms
+    this.#still.push({ from, until: from + ms })
   }
 
   /** A message that this process has in hand until it says what became of it. */
@@ -80,10 +99,16 @@ export class SimProcess {
   }
 
   #setTimer(callback: () => void, ms: number): () => void {
-    const stop = this.#time.setTimer(() => {
+    const fire = () => {
+      const leftMs = this.#stillUntil - this.#time.now()
+      if (leftMs > 0) {
+        stop = this.#time.setTimer(fire, leftMs)
+        return
+      }
       this.#timers.delete(cancel)
       callback()
-    }, ms)
+    }
+    let stop = this.#time.setTimer(fire, ms)
     const cancel = () => {
       this.#timers.delete(cancel)
       stop()

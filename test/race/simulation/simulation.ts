@@ -112,6 +112,7 @@ class Simulation {
       const gateway = await this.#start(slot)
       this.#gateways[slot] = gateway
       await this.#time.sleep(this.#random.between(400, 4000))
+      if (!this.#isHealed && this.#random.chance(0.3)) await this.#standStill(gateway)
       if (this.#isHealed) return
       this.#gateways[slot] = undefined
       if (this.#random.chance(0.3)) await this.#shutDown(gateway)
@@ -138,6 +139,9 @@ class Simulation {
       key: (data) => (data as { order?: string }).order,
     })
     gateway.on('error', ({ code }) => this.trace.add(name, 'error', code))
+    gateway.on('created', ({ operation: { id, request } }) => {
+      if (request?.key !== undefined) this.#history.queued(`${name} ${request.key}`, id)
+    })
     this.trace.add(name, 'starts')
     await gateway.start()
     return {
@@ -146,6 +150,12 @@ class Simulation {
       pending: () => gateway.counters.pending,
       close: () => gateway.close(),
     }
+  }
+
+  async #standStill({ process }: SimGateway): Promise<void> {
+    this.trace.add(process.name, 'stands still')
+    process.standStill(this.#random.between(50, 3000))
+    await this.#time.sleep(this.#random.between(0, 4000))
   }
 
   #crash({ process }: SimGateway): void {
