@@ -33,7 +33,7 @@ app.use('/operations', operations(gateway))
 app.use(problems(gateway))
 const server = app.listen(Number(process.env.PORT ?? 3000))
 
-process.once('SIGTERM', async () => {
+process.on('SIGTERM', async () => {
   await gateway.close()
   server.close()
   await worker.close()

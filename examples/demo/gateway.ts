@@ -6,7 +6,9 @@ const DRAIN_MS = 5000
 
 /** Makes the gateway and its one command; everything that HTTP says about users is decided here. */
 export function createUserGateway(transport: Transport, waitMs: number) {
-  const gateway = createGateway({ transport, events, waitMs, principal, drainMs: DRAIN_MS })
+  // A client may always ask for a little more time than the gateway takes by itself.
+  const maxWaitMs = Math.max(25_000, waitMs + 5000)
+  const gateway = createGateway({ transport, events, waitMs, maxWaitMs, principal, drainMs: DRAIN_MS })
   const createUser = gateway.command({
     publish: 'CreateUser::Requested',
     cancel: 'CreateUser::CancelRequested',

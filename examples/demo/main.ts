@@ -42,6 +42,9 @@ function fail(error: unknown): void {
   process.exitCode = 1
 }
 
+// Nobody has to read what it prints: `npm run demo | head` must not end it.
+process.stdout.on('error', () => {})
+
 try {
   const settings = readSettings(process.env, process.argv.slice(2))
   await (settings.once ? checkOnce(settings) : serve(settings))

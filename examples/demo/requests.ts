@@ -37,12 +37,13 @@ export function documentedScenarios(waitMs: number): readonly Scenario[] {
 }
 
 function inTime(waitMs: number): Scenario[] {
+  const seconds = Math.ceil(waitMs / 1000) + 3
   return [
     {
       title: 'The result comes in time: 201, as if nothing were asynchronous',
       requests: [
-        post({ username: 'ada', age: 36 }, { save: 'USER', expect: created({ username: 'ada', age: 36 }) }),
-        get('{USER}', { expect: { status: 200, json: { username: 'ada', age: 36 } } }),
+        post({ username: 'ada', age: 36 }, { save: 'CREATED', expect: created({ username: 'ada', age: 36 }) }),
+        get('{CREATED}', { expect: { status: 200, json: { username: 'ada', age: 36 } } }),
       ],
     },
     {
@@ -57,8 +58,8 @@ function inTime(waitMs: number): Scenario[] {
         post(
           { username: 'grace', simulate: { delayMs: waitMs + 500 } },
           {
-            headers: { Prefer: 'wait=20' },
-            expect: { ...created({ username: 'grace' }, { 'preference-applied': 'wait=20' }) },
+            headers: { Prefer: `wait=${seconds}` },
+            expect: created({ username: 'grace' }, { 'preference-applied': `wait=${seconds}` }),
           },
         ),
       ],
@@ -85,7 +86,7 @@ function deferred(waitMs: number): Scenario[] {
       title: 'Long poll: the answer comes as soon as the operation has ended',
       requests: [
         post(
-          { username: 'donald', simulate: { delayMs: 700 } },
+          { username: 'donald', simulate: { delayMs: waitMs + 500 } },
           { headers: ASYNC, save: 'OPERATION', expect: accepted(APPLIED) },
         ),
         get('{OPERATION}', { headers: { Prefer: 'wait=20' }, expect: done() }),
@@ -95,7 +96,7 @@ function deferred(waitMs: number): Scenario[] {
       title: 'Stream: every change as a server-sent event, the end last',
       requests: [
         post(
-          { username: 'alan', simulate: { delayMs: 700 } },
+          { username: 'alan', simulate: { delayMs: waitMs + 500 } },
           { headers: ASYNC, save: 'OPERATION', expect: accepted(APPLIED) },
         ),
         get('{OPERATION}', {
@@ -114,12 +115,12 @@ function deferred(waitMs: number): Scenario[] {
 function repeated(): Scenario[] {
   const body = { username: 'tony' }
   const headers = { 'Idempotency-Key': '"7f3c"' }
-  const replayed = { 'idempotent-replayed': 'true', location: '{USER}' }
+  const replayed = { 'idempotent-replayed': 'true', location: '{CREATED}' }
   return [
     {
       title: 'Idempotent retry: the same key gives the same answer and creates nothing again',
       requests: [
-        post(body, { headers, save: 'USER', expect: created(body) }),
+        post(body, { headers, save: 'CREATED', expect: created(body) }),
         post(body, { headers, expect: { ...created(body), headers: replayed } }),
         post({ username: 'niklaus' }, { headers, expect: failed(422, { code: 'ERR_IDEMPOTENCY_MISMATCH' }) }),
       ],

@@ -26,7 +26,7 @@ export function readSettings(env: NodeJS.ProcessEnv, args: readonly string[]): S
   return {
     framework: framework as Framework,
     port: readNumber('PORT', env.PORT || '3000', 65_535),
-    waitMs: readNumber('GATEWAY_WAIT_MS', env.GATEWAY_WAIT_MS || '2000', 25_000),
+    waitMs: readNumber('GATEWAY_WAIT_MS', env.GATEWAY_WAIT_MS || '2000', 240_000),
     once: args.includes('--once'),
   }
 }

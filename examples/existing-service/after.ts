@@ -44,5 +44,5 @@ app.post('/reservations', requireCustomer, async (req, res) => {
 })
 app.use(problems(gateway))
 const server = app.listen(Number(process.env.PORT ?? 3000))
-process.once('SIGTERM', () => server.close())
-process.once('SIGTERM', () => gateway.close().then(() => worker.close()))
+process.on('SIGTERM', () => server.close())
+process.on('SIGTERM', () => gateway.close().then(() => worker.close()))

@@ -18,4 +18,4 @@ app.post('/reservations', requireCustomer, async (req, res) => {
   else res.status(409).json({ error: 'out of stock' })
 })
 const server = app.listen(Number(process.env.PORT ?? 3000))
-process.once('SIGTERM', () => server.close())
+process.on('SIGTERM', () => server.close())

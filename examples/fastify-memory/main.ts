@@ -41,7 +41,7 @@ app.register(operations(gateway))
 app.post('/users', { schema: { body } }, handle(createUser))
 await app.listen({ port: Number(process.env.PORT ?? 3000) })
 
-process.once('SIGTERM', async () => {
+process.on('SIGTERM', async () => {
   // Closes the gateway too, before the connections.
   await app.close()
   await worker.close()

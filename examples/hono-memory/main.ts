@@ -40,7 +40,7 @@ app.post('/users', (c) => serveUsers(c.req.raw))
 app.all('/operations/*', (c) => serveOperations(c.req.raw))
 const server = serve({ fetch: app.fetch, port: Number(process.env.PORT ?? 3000) })
 
-process.once('SIGTERM', async () => {
+process.on('SIGTERM', async () => {
   await gateway.close()
   server.close()
   await worker.close()

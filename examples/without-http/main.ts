@@ -48,7 +48,7 @@ const job = () => {
 job()
 const timer = setInterval(job, Number(process.env.EVERY_MS ?? 3_600_000))
 
-process.once('SIGTERM', async () => {
+process.on('SIGTERM', async () => {
   clearInterval(timer)
   await gateway.close()
   await worker.close()

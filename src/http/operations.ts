@@ -33,7 +33,7 @@ const STREAM_TYPE = 'text/event-stream'
 export function mountOperations(gateway: GatewayContext, path?: string): void {
   const settings = httpSettingsOf(gateway)
   if (path !== undefined && path !== settings.operationsPath) throw misplaced(path, settings)
-  settings.mounted = true
+  settings.mounted = gateway.keepsOperations
 }
 
 /** Answers a request below the path of the operations. The promise never rejects: every error is an answer. */

@@ -6,7 +6,7 @@ import { type Child, startChild } from './child.js'
 
 const MAIN = 'examples/demo/main.ts'
 const FRAMEWORKS = ['express', 'fastify', 'fetch'] as const
-const WAIT_MS = 300
+const WAIT_MS = 1000
 
 interface Answer {
   readonly status: number
@@ -269,7 +269,7 @@ describe('the demo as a process', { concurrent: true, timeout: 60_000 }, () => {
   })
 
   it.each(FRAMEWORKS)('%s: --once finds all answers as documented', async (framework) => {
-    const child = await startChild(MAIN, { env: { FRAMEWORK: framework, GATEWAY_WAIT_MS: '200' }, args: ['--once'] })
+    const child = await startChild(MAIN, { env: { FRAMEWORK: framework, GATEWAY_WAIT_MS: '500' }, args: ['--once'] })
     expect([await child.ended, child.output()]).toEqual([
       0,
       expect.stringMatching(/All answers are as documented\.\n$/),
@@ -294,7 +294,7 @@ describe('the demo as a process', { concurrent: true, timeout: 60_000 }, () => {
   it.each([
     [{ FRAMEWORK: 'koa' }, 'FRAMEWORK is "koa"; allowed is express, fastify, fetch.'],
     [{ PORT: 'http' }, 'PORT is "http"; allowed is a whole number from 0 to 65535.'],
-    [{ GATEWAY_WAIT_MS: '1.5' }, 'GATEWAY_WAIT_MS is "1.5"; allowed is a whole number from 0 to 25000.'],
+    [{ GATEWAY_WAIT_MS: '1.5' }, 'GATEWAY_WAIT_MS is "1.5"; allowed is a whole number from 0 to 240000.'],
   ])('refuses %o', async (env, message) => {
     const child = await startChild(MAIN, { env })
     expect([await child.ended, child.output()]).toEqual([1, `${message}\n`])

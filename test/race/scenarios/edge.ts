@@ -26,7 +26,7 @@ const concurrentRetries: Scenario = {
     },
     {
       name: 'a retry that waits only once the first request is on its way',
-      patches: [{ file: REQUESTS, find: ' || pending.awaitsConfirmation(operation.id)', replace: '' }],
+      patches: [{ file: REQUESTS, find: ' || (open.has(id) && pending.awaitsConfirmation(id))', replace: '' }],
     },
     {
       name: 'a retry that publishes too',

@@ -1,5 +1,5 @@
 import type { Operation } from '../../../src/index.js'
-import type { History, Sighting } from './history.js'
+import type { History, Queued, Sighting } from './history.js'
 
 /** What there is to judge once everything is quiet. */
 export interface Evidence {
@@ -91,15 +91,16 @@ function* answers({ history, answerMs }: Evidence) {
   }
 }
 
-/** What has one key and one gateway reaches the broker in the order in which the gateway took it on. */
+/** What has one key and one gateway reaches the broker in order, unless it was taken on at the same time. */
 function* orders({ history }: Evidence) {
   const places = new Map([...history.published].map((id, place) => [id, place]))
-  for (const [queue, ids] of history.queues) {
-    const published = ids.filter((id) => places.has(id))
-    for (const [at, id] of published.entries()) {
-      const before = published[at - 1]
-      const isEarly = before !== undefined && (places.get(id) ?? 0) < (places.get(before) ?? 0)
-      if (isEarly) yield `${id} overtook ${before} in ${queue}`
+  const placeOf = ({ id }: Queued) => places.get(id) ?? Number.NaN
+  for (const [queue, operations] of history.queues) {
+    for (const first of operations) {
+      for (const second of operations) {
+        const isEarly = first.takenAt < second.askedAt && placeOf(second) < placeOf(first)
+        if (isEarly) yield `${second.id} overtook ${first.id} in ${queue}`
+      }
     }
   }
 }

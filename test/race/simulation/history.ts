@@ -27,6 +27,13 @@ export interface Sighting {
   readonly operation: Operation | undefined
 }
 
+/** When a gateway asked for the record of an operation, and when it had it. */
+export interface Queued {
+  readonly id: string
+  readonly askedAt: number
+  readonly takenAt: number
+}
+
 /** All that clients and workers have seen. */
 export class History {
   readonly tries: Try[] = []
@@ -35,8 +42,8 @@ export class History {
   readonly accepted = new Set<string>()
   /** What workers carried out: by operation, what was wanted and under which message ids it came. */
   readonly executed = new Map<string, { readonly n: number; readonly messageIds: Set<string> }>()
-  /** Operations with one ordering key, in the order in which one gateway took them on. */
-  readonly queues = new Map<string, string[]>()
+  /** Operations with one ordering key, as one gateway took them on. */
+  readonly queues = new Map<string, Queued[]>()
   /** Operations in the order in which the broker got their request events for the first time. */
   readonly published = new Set<string>()
 
@@ -59,8 +66,8 @@ export class History {
   }
 
   /** A gateway takes on an operation; those of one queue have to be published in order. */
-  queued(queue: string, id: string): void {
-    this.queues.set(queue, [...(this.queues.get(queue) ?? []), id])
+  queued(queue: string, operation: Queued): void {
+    this.queues.set(queue, [...(this.queues.get(queue) ?? []), operation])
   }
 
   ran(id: string, n: number, messageId: string): void {

@@ -47,6 +47,8 @@ export class Network {
   isHealed = false
   /** Operations that the store has made. */
   readonly created = new Set<string>()
+  /** When a gateway asked for the record of each operation. */
+  readonly askedAt = new Map<string, number>()
   readonly #init: NetworkInit
   readonly #outage: Outage
 
@@ -63,11 +65,14 @@ export class Network {
 
   /** A process's view of the store. */
   storeOf(process: SimProcess): Store {
-    const { store, announces } = this.#init
+    const { store, announces, trace, time } = this.#init
     const wrap = <Args extends unknown[], T>(method: string, call: (...args: Args) => Promise<T>) => {
       return (...args: Args) => {
         const work = () => call(...args)
-        return this.#call(process, { part: 'store', label: method, refusal: storeAway, work })
+        const [about] = args
+        const id = typeof about === 'string' ? about : (about as { id?: string } | undefined)?.id
+        if (id !== undefined && method === 'create') this.askedAt.set(id, time.now())
+        return this.#call(process, { part: 'store', label: `${method} ${trace.nameOf(id)}`, refusal: storeAway, work })
       }
     }
     return {
@@ -92,7 +97,7 @@ export class Network {
 
   /** A process's connection to the broker. */
   transportOf(process: SimProcess): Transport {
-    const { transport, history } = this.#init
+    const { transport, history, trace } = this.#init
     return {
       ...{ name: transport.name, durability: transport.durability },
       start: async () => {},
@@ -107,7 +112,8 @@ export class Network {
           await transport.publish(message, options)
           history.published.add(message.id)
         }
-        return this.#call(process, { part: 'broker', label: 'publish', refusal, work })
+        const label = `publish ${trace.nameOf(message.correlationId)}`
+        return this.#call(process, { part: 'broker', label, refusal, work })
       },
       subscribe: (subscription, onMessage) => this.#subscribe(process, subscription, onMessage),
     }

@@ -36,6 +36,9 @@ const CHAOS_MS = 8000
 const QUIET_WITHIN_MS = 90_000
 const LOOK_EVERY_MS = 250
 const TIMEOUT_MS = 300
+const RELAY_AFTER_MS = 2000
+/** Less than what the relay waits for without three time-outs: else it takes over what its gateway still works on. */
+const STILL_MS = 1000
 
 /** Plays one seed: chaos for some seconds, then everything heals, and what is left must come to its end. */
 export async function simulate(seed: number, variant: Variant): Promise<Outcome> {
@@ -128,7 +131,12 @@ class Simulation {
     const skewMs = this.#random.chance(0.7) ? 0 : this.#random.between(-300_000, 300_000)
     const process = new SimProcess(name, this.#time, skewMs)
     const gateway = this.#variant.core.createGateway({
-      ...{ clock: process.clock, storeTimeoutMs: TIMEOUT_MS, publishTimeoutMs: TIMEOUT_MS, relayAfterMs: 1000 },
+      ...{
+        clock: process.clock,
+        storeTimeoutMs: TIMEOUT_MS,
+        publishTimeoutMs: TIMEOUT_MS,
+        relayAfterMs: RELAY_AFTER_MS,
+      },
       ...{ drainMs: 1000, operationTtlMs: this.#isLongLived ? 3_600_000 : 3000 },
       transport: this.#network.transportOf(process),
       store: this.#network.storeOf(process),
@@ -140,7 +148,8 @@ class Simulation {
     })
     gateway.on('error', ({ code }) => this.trace.add(name, 'error', code))
     gateway.on('created', ({ operation: { id, request } }) => {
-      if (request?.key !== undefined) this.#history.queued(`${name} ${request.key}`, id)
+      const times = { askedAt: this.#network.askedAt.get(id) ?? 0, takenAt: this.#time.now() }
+      if (request?.key !== undefined) this.#history.queued(`${name} ${request.key}`, { id, ...times })
     })
     this.trace.add(name, 'starts')
     await gateway.start()
@@ -154,8 +163,8 @@ class Simulation {
 
   async #standStill({ process }: SimGateway): Promise<void> {
     this.trace.add(process.name, 'stands still')
-    process.standStill(this.#random.between(50, 3000))
-    await this.#time.sleep(this.#random.between(0, 4000))
+    process.standStill(this.#random.between(50, STILL_MS))
+    await this.#time.sleep(this.#random.between(0, 2000))
   }
 
   #crash({ process }: SimGateway): void {
@@ -169,6 +178,7 @@ class Simulation {
     await gateway.close()
     this.trace.add(process.name, 'is closed')
     // Requests that came in its last moments are still being answered.
+    await process.travel(3 * TIMEOUT_MS)
     await this.#time.sleep(3 * TIMEOUT_MS)
     this.#expectNothingLeft(gateway)
   }

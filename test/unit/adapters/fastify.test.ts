@@ -1,20 +1,23 @@
 import { connect } from 'node:http2'
 import { createRequire } from 'node:module'
-import fastify from 'fastify'
+import fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyServerOptions } from 'fastify'
 import { handle, operations, problems, respond } from 'respond-async/fastify'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { startGateway } from './support.js'
 
-const fastify50 = createRequire(import.meta.url)('fastify50') as typeof fastify
+type Framework = (options?: FastifyServerOptions) => FastifyInstance
+
+const latest: Framework = (options) => fastify(options)
+const fastify50 = createRequire(import.meta.url)('fastify50') as Framework
 
 const user = (username: string, headers: Record<string, string> = {}) =>
   ({ method: 'POST', url: '/users', headers, payload: { username } }) as const
 
 describe.each([
-  ['fastify latest', fastify],
+  ['fastify latest', latest],
   ['fastify 5.0', fastify50],
 ])('%s adapter', (_name, framework) => {
-  function create(options: Parameters<typeof fastify>[0] = {}) {
+  function create(options: FastifyServerOptions = {}) {
     const app = framework(options)
     onTestFinished(async () => {
       await app.close()
@@ -46,7 +49,7 @@ describe.each([
     ['in a scope', '/api/operations', undefined, '/api'],
     ['in a scope, by a prefix', '/api/operations', '/operations', '/api'],
     ['in a scope of its own', '/api/operations', undefined, '/api/operations'],
-  ])('serves operations %s', async (_how, operationsPath, prefix, scope) => {
+  ])('serves operations %s', async (...[, operationsPath, prefix, scope]) => {
     const { gateway } = await startGateway({ operationsPath })
     const app = create()
     app.register(async (inner) => void inner.register(operations(gateway), { ...(prefix && { prefix }) }), {
@@ -64,8 +67,20 @@ describe.each([
     app.register(operations(gateway))
     await app.ready()
     for (const method of app.supportedMethods) {
-      const { statusCode } = await app.inject({ method: method as 'GET', url: '/operations/x' })
-      expect([method, statusCode]).toEqual([method, { GET: 404, HEAD: 404, DELETE: 404, OPTIONS: 204 }[method] ?? 405])
+      const withBody = /^(P|Q)/.test(method) && { payload: {} }
+      const { statusCode } = await app.inject({ method: method as 'GET', url: '/operations/x', ...withBody })
+      const expected = { GET: 404, HEAD: 404, DELETE: 404, OPTIONS: 204 }[method] ?? 405
+      expect([method, statusCode]).toEqual([method, expected])
+    }
+  })
+
+  it('D13 refuses a method before its body', async () => {
+    const { gateway } = await startGateway()
+    const app = create({ bodyLimit: 10 })
+    app.register(operations(gateway))
+    for (const type of ['application/json', 'application/xml']) {
+      const options = { method: 'POST', url: '/operations/x', headers: { 'content-type': type } } as const
+      expect((await app.inject({ ...options, payload: '{"no json, and too long' })).statusCode).toBe(405)
     }
   })
 
@@ -121,7 +136,7 @@ describe.each([
     ['FST_ERR_CTP_BODY_TOO_LARGE', 413, '{"a":"aaaaaaaaaaaaaaaaaaaaaaaaa"}', 'application/json'],
     ['FST_ERR_CTP_EMPTY_JSON_BODY', 400, '', 'application/json'],
     ['FST_ERR_CTP_INVALID_MEDIA_TYPE', 415, '<a/>', 'application/xml'],
-  ])('turns %s into a problem with status %i', async (_code, status, payload, type) => {
+  ])('turns %s into a problem with status %i', async (...[, status, payload, type]) => {
     const { gateway, createUser } = await startGateway()
     const app = create({ bodyLimit: 20 })
     app.register(problems(gateway))
@@ -245,18 +260,9 @@ describe('fastify handlerTimeout', () => {
   it('is the answer that stands when it comes first', async () => {
     const { gateway, createUser } = await startGateway()
     const warn = vi.fn()
-    const logger = {
-      ...console,
-      level: 'warn',
-      fatal: vi.fn(),
-      error: vi.fn(),
-      warn,
-      info: vi.fn(),
-      debug: vi.fn(),
-      trace: vi.fn(),
-      silent: vi.fn(),
-    }
-    const app = fastify({ loggerInstance: { ...logger, child: () => logger } as never })
+    const quiet = { level: 'warn', fatal() {}, error() {}, warn, info() {}, debug() {}, trace() {}, silent() {} }
+    const logger = { ...quiet, child: () => logger } as unknown as FastifyBaseLogger
+    const app = fastify({ loggerInstance: logger })
     onTestFinished(async () => void (await app.close()))
     app.register(operations(gateway))
     app.post('/users', { handlerTimeout: 20 } as never, handle(createUser))

@@ -18,11 +18,14 @@ import { type EventInit, type EventMessage, toMessage } from '../../../src/core/
 import { handleCommand } from '../../../src/http/handler.js'
 import { handleOperations, mountOperations } from '../../../src/http/operations.js'
 import { createFakeClock, type FakeClock } from '../../../src/testing/fake-clock.js'
+import { type FaultPlan, faultyTransport } from '../../../src/testing/faulty.js'
 
 export interface ServiceOptions {
   readonly options?: Partial<Omit<GatewayOptions, 'store'>>
   readonly store?: Store | 'none'
   readonly command?: object
+  /** What happens on the gateway's way to the transport. */
+  readonly transportFaults?: FaultPlan
   readonly clock?: FakeClock
   /** False where operations are not served. */
   readonly isMounted?: boolean
@@ -52,7 +55,14 @@ const OUTCOMES = {
 export async function openService(init: ServiceOptions = {}): Promise<Service> {
   const clock = init.clock ?? createFakeClock()
   const transport = memoryTransport({ clock })
-  const options = { clock, transport, ...(init.store && { store: init.store }), ...init.options } as GatewayOptions
+  const faults = init.transportFaults
+  const ours = faults === undefined ? transport : faultyTransport(transport, faults)
+  const options = {
+    clock,
+    transport: ours,
+    ...(init.store && { store: init.store }),
+    ...init.options,
+  } as GatewayOptions
   const gateway = createGateway(options as GatewayOptions & { events?: undefined })
   const command = gateway.command({ publish: 'Make', outcomes: OUTCOMES, ...init.command }) as unknown as Command
   if (init.isMounted !== false) mountOperations(gateway)
