@@ -196,6 +196,7 @@ export class CoreGateway<Events = Record<string, unknown>> implements GatewayCon
         storeTimeoutMs + publishTimeoutMs,
       )
     lifecycle.note('draining', { pending: pending.size })
+    pending.shutdown('observers')
     if (!this.outlivesGateway && drainMs > 0) await this.#inTime(pending.whenEmpty(), drainMs)
     pending.shutdown()
     await this.#inTime(this.#housekeeping.stop(), publishTimeoutMs + storeTimeoutMs)

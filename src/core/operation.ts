@@ -37,6 +37,8 @@ export interface Operation {
   readonly published: boolean
   /** The request event, kept while it may have to be published again. */
   readonly request?: EventMessage | undefined
+  /** The ordering key of the request event, which outlives it: the event that cancels has the same. */
+  readonly key?: string | undefined
   readonly idempotency?: Idempotency | undefined
   readonly progress?: Progress | undefined
   /** The event that ended the operation, as its bytes; every answer is derived from it. */
@@ -113,6 +115,7 @@ export function begin(init: NewOperation, now: number): Operation {
     retentionMs: init.retentionMs,
     published: false,
     request: init.request,
+    key: init.request.key,
     idempotency: init.idempotency,
     progress: undefined,
     result: undefined,
@@ -153,6 +156,7 @@ function end(operation: Operation, ending: Ending, now: number): Operation {
     // A result proves that the request was published; after any other end it must not be published any more.
     published: operation.published || isByResult,
     request: undefined,
+    key: operation.key,
     idempotency: isReleased ? undefined : operation.idempotency,
     progress: operation.progress,
     result: isByResult ? ending.result : undefined,

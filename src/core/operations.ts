@@ -34,7 +34,7 @@ export class Operations {
     const { pending, store, settings } = this.#parts
     const { seenVersion, waitMs = settings.waitMs } = options
     checkWait(waitMs)
-    const waiting = pending.add(id, seenVersion)
+    const waiting = pending.add(id, { seenVersion })
     try {
       const operation = await store.get(id)
       if (operation === undefined || isEnded(operation)) return operation
@@ -66,8 +66,8 @@ export class Operations {
     const { commands, settings, transport, transportBreaker, lifecycle } = this.#parts
     const type = commands.get(operation.command)?.definition.cancel
     if (type === undefined) return
-    const { id } = operation
-    const { key, tenant, traceparent, tracestate } = operation.request ?? {}
+    const { id, key } = operation
+    const { tenant, traceparent, tracestate } = operation.request ?? {}
     const origin = { correlationId: id, causationId: id, key, tenant, traceparent, tracestate }
     const message = toMessage({ type, source: settings.service, data: { id }, ...origin }, settings.clock)
     try {

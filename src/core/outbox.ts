@@ -77,7 +77,7 @@ export class Outbox {
     if (this.#inFlight.size === 0) for (const resolve of this.#whenIdle.splice(0)) resolve()
     if (attempt === 'refused') return
     if (attempt === 'confirmed') this.#confirmed.push({ id, at: this.#parts.settings.clock.monotonic() })
-    else if (key !== undefined) this.#block(key, id)
+    else this.block(id, message)
     this.#parts.pending.confirm(id, attempt)
   }
 
@@ -101,21 +101,25 @@ export class Outbox {
     try {
       // Without the key to release, it is not known whether an earlier attempt has got through.
       const code = releaseKey ? 'ERR_PUBLISH_REJECTED' : 'ERR_PUBLISH_UNCONFIRMED'
-      await this.#parts.settle(id, { state: 'failed', error: { code, message }, releaseKey })
-      return true
+      const settled = await this.#parts.settle(id, { state: 'failed', error: { code, message }, releaseKey })
+      return settled !== undefined
     } catch (error) {
       this.#parts.lifecycle.error(error)
       return false
     }
   }
 
-  #block(key: string, id: string): void {
+  /** What becomes of a request event is open: those behind it with the same key have to wait. */
+  block(id: string, { key }: EventMessage): void {
+    if (key === undefined) return
     const ids = this.#stuck.get(key)
     if (ids === undefined) this.#stuck.set(key, new Set([id]))
     else ids.add(id)
   }
 
-  #unblock(key: string, id: string): void {
+  /** It is certain by now, one way or the other. */
+  unblock(id: string, { key }: Pick<EventMessage, 'key'>): void {
+    if (key === undefined) return
     const ids = this.#stuck.get(key)
     if (ids?.delete(id) && ids.size === 0) this.#stuck.delete(key)
   }
@@ -151,7 +155,7 @@ export class Outbox {
       const attempt = await this.#attempt(id, request, false)
       if (attempt === 'unconfirmed') return
       if (attempt === 'confirmed') await this.#parts.store.markPublished([id], token)
-      if (request.key !== undefined) this.#unblock(request.key, id)
+      this.unblock(id, request)
     }
   }
 
@@ -160,7 +164,7 @@ export class Outbox {
     for (const [key, ids] of this.#stuck) {
       for (const id of ids) {
         const operation = await this.#parts.store.get(id)
-        if (operation === undefined || operation.published || operation.state !== 'running') this.#unblock(key, id)
+        if (operation === undefined || operation.published || operation.state !== 'running') this.unblock(id, { key })
       }
     }
   }

@@ -23,12 +23,19 @@ const DUE: WaitEnd = { kind: 'due' }
 const UNCONFIRMED: WaitEnd = { kind: 'unconfirmed' }
 const SHUTDOWN: WaitEnd = { kind: 'shutdown' }
 
+/** One who only looks on, for changes beyond a version or for the end. */
+export interface Observer {
+  readonly seenVersion?: number | undefined
+}
+
 /** One party that waits for an operation. It ends once, with whatever comes first. */
 export class PendingRequest {
   readonly id: string
   readonly promise: Promise<WaitEnd>
   /** Changes up to this version do not wake; undefined waits for the end of the operation. */
   readonly seenVersion: number | undefined
+  /** True for one that only looks on: a long poll or a stream, whose client can come back. */
+  readonly isObserver: boolean
   /** The next one that waits for the same operation. */
   next: PendingRequest | undefined
   #resolve: ((end: WaitEnd) => void) | undefined
@@ -38,9 +45,10 @@ export class PendingRequest {
   #confirmed = true
   #due = false
 
-  constructor(id: string, registry: PendingRequests, seenVersion: number | undefined) {
+  constructor(id: string, registry: PendingRequests, observer: Observer | undefined) {
     this.id = id
-    this.seenVersion = seenVersion
+    this.seenVersion = observer?.seenVersion
+    this.isObserver = observer !== undefined
     this.#registry = registry
     this.promise = new Promise((resolve) => {
       this.#resolve = resolve
@@ -117,7 +125,7 @@ export class PendingRequests {
   readonly deadlines: Deadlines
   readonly #first = new Map<string, PendingRequest>()
   #size = 0
-  #isShutdown = false
+  #shutdown: 'observers' | 'all' | undefined
   #whenEmpty: (() => void)[] = []
 
   constructor(deadlines: Deadlines) {
@@ -130,12 +138,12 @@ export class PendingRequests {
   }
 
   /** Registers one more that waits; the caller must see to it that it ends. */
-  add(id: string, seenVersion?: number): PendingRequest {
-    const pending = new PendingRequest(id, this, seenVersion)
+  add(id: string, observer?: Observer): PendingRequest {
+    const pending = new PendingRequest(id, this, observer)
     pending.next = this.#first.get(id)
     this.#first.set(id, pending)
     this.#size += 1
-    if (this.#isShutdown) pending.end(SHUTDOWN)
+    if (this.#shutdown === 'all' || (this.#shutdown && pending.isObserver)) pending.end(SHUTDOWN)
     return pending
   }
 
@@ -175,13 +183,13 @@ export class PendingRequests {
     }
   }
 
-  /** Ends every wait, now and from now on, as the process is about to stop. */
-  shutdown(): void {
-    this.#isShutdown = true
+  /** Ends every wait, or those of observers, now and from now on, as the process is about to stop. */
+  shutdown(who: 'observers' | 'all' = 'all'): void {
+    this.#shutdown = who
     for (const first of [...this.#first.values()]) {
       for (let pending: PendingRequest | undefined = first; pending !== undefined; ) {
         const { next }: PendingRequest = pending
-        pending.end(SHUTDOWN)
+        if (who === 'all' || pending.isObserver) pending.end(SHUTDOWN)
         pending = next
       }
     }

@@ -118,7 +118,7 @@ export class Requests {
       lifecycle.note('created', { operation })
       waiting.leaveOn(admitted.options)
       if (waiting.isOpen) this.#outbox.send(id, request)
-      else await this.#takeBack(id, await waiting.promise)
+      else await this.#takeBack(admitted.operation, await waiting.promise)
       return await this.#await(waiting, admitted, operation)
     } finally {
       waiting.end({ kind: 'shutdown' })
@@ -140,10 +140,12 @@ export class Requests {
   }
 
   /** The caller left, or the gateway shuts down, before the request was published: nothing is sent. */
-  async #takeBack(id: string, { kind }: WaitEnd): Promise<void> {
+  async #takeBack({ id, request }: NewOperation, { kind }: WaitEnd): Promise<void> {
     const error = kind === 'gone' ? LEFT : CLOSED
+    this.#outbox.block(id, request)
     try {
       await this.#parts.settle(id, { state: 'canceled', error, releaseKey: true })
+      this.#outbox.unblock(id, request)
     } catch (cause) {
       // The operation stands then, and the relay publishes it.
       this.#parts.lifecycle.error(cause)

@@ -72,6 +72,7 @@ export interface Store {
   progress(id: string, event: EventMessage): Promise<Operation | undefined>
   /** Operations past their time are shown as expired, or not at all, whether swept or not. */
   get(id: string): Promise<Operation | undefined>
+  /** While one is lent, younger ones with the same key of their request events are not: they would overtake it. */
   leaseUnpublished(request: LeaseRequest): Promise<Lease>
   /** Notes that the broker has the request events; without a token, for events that this caller published itself. */
   markPublished(ids: readonly string[], token?: number): Promise<void>

@@ -143,9 +143,11 @@ function answerReply(call: Call, reply: Reply): HttpReply {
   return applyPreferences(call, reply.replayed ? withHeaders(answer, { 'idempotent-replayed': 'true' }) : answer)
 }
 
-function answerAccepted(call: Call, operation: Operation, because: Because): HttpReply {
+function answerAccepted(call: Call, operation: Operation, reason: Because): HttpReply {
   const { command, settings, deferrable, preferences } = call
   const operationId = operation.id
+  // While draining, a wait that runs out comes to the same as one that is ended.
+  const because = command.gateway.isClosing && reason === 'timeout' ? 'shutdown' : reason
   const isLost = because === 'shutdown' && !command.gateway.outlivesGateway
   if (!deferrable || isLost) {
     const text = 'The request was taken, but its result is not known.'

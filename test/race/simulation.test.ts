@@ -19,8 +19,8 @@ async function check(seed: number): Promise<Outcome> {
 }
 
 function* seeds(): Generator<number> {
-  // One seed alone, to see its trace: SEED=17.
-  if (process.env.SEED !== undefined) yield Number(process.env.SEED)
+  // Single seeds, to see their traces: SEED=17 or SEED=17,42.
+  if (process.env.SEED !== undefined) yield* process.env.SEED.split(',').map(Number)
   else for (let seed = 1; seed <= SEEDS; seed += 1) yield seed
 }
 

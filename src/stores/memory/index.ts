@@ -142,10 +142,16 @@ class MemoryStore implements Store {
     const now = this.#enter()
     this.#lastToken += 1
     const operations: Operation[] = []
+    const heldKeys = new Set<string | undefined>()
     for (const row of this.#unpublished) {
-      if (operations.length >= limit || row.operation.createdAt > now - olderThanMs) break
+      const { createdAt, request } = row.operation
+      if (operations.length >= limit || createdAt > now - olderThanMs) break
       // Past its time it must not be published any more, even before a sweep has noticed.
-      if (row.leasedUntil > now || row.dueAt <= now) continue
+      if (row.dueAt <= now || (request?.key !== undefined && heldKeys.has(request.key))) continue
+      if (row.leasedUntil > now) {
+        heldKeys.add(request?.key)
+        continue
+      }
       row.leasedUntil = now + leaseMs
       row.leaseToken = this.#lastToken
       operations.push(row.operation)

@@ -101,7 +101,7 @@ export async function writeRaw(
 }
 
 /** Compares what `expected` names, in depth: patterns match, `null` is absent. */
-export function assertMatches(actual: unknown, expected: unknown, where = 'value'): void {
+function assertMatches(actual: unknown, expected: unknown, where = 'value'): void {
   if (expected === undefined) return
   if (expected === null) assert.equal(actual, undefined, `${where} is there`)
   else if (expected instanceof RegExp) assert.match(String(actual), expected, where)

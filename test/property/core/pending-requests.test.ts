@@ -28,7 +28,10 @@ describe('PendingRequests', () => {
         for (const each of steps) {
           const concerned = 'id' in each ? [...open].filter((request) => request.id === each.id) : []
           if (each.kind === 'add') {
-            const request = pending.add(each.id, each.seenVersion)
+            const request = pending.add(
+              each.id,
+              each.seenVersion === undefined ? undefined : { seenVersion: each.seenVersion },
+            )
             open.add(request)
             all.push(request)
           } else if (each.kind === 'wake') {

@@ -158,6 +158,15 @@ describe('operations.cancel', () => {
     expect(gateway.counters).toMatchObject({ open: 0, completed: 1 })
   })
 
+  it('tells the workers under the same key, also when the request event is no longer kept', async () => {
+    const { operations, id, requests, clock } = await openRunning()
+    await clock.advance(3000)
+    expect(await operations.get(id)).toMatchObject({ published: true, request: undefined })
+    await operations.cancel(id)
+    await clock.flush()
+    expect(requests[1]).toMatchObject({ type: 'Stop', correlationId: id, key: 'k1' })
+  })
+
   it('D21 of one that has ended gives how it ended, and tells nobody', async () => {
     const { operations, id, requests, answer, request } = await openRunning()
     await answer(request)

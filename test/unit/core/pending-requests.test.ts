@@ -61,14 +61,14 @@ describe('PendingRequests', () => {
   it('is not woken by what is no end, unless it asked for changes beyond a version', async () => {
     const { pending } = setup()
     const forTheEnd = pending.add('a')
-    const forChanges = pending.add('a', 3)
+    const forChanges = pending.add('a', { seenVersion: 3 })
     pending.wake(operation('a', 'running', 3))
     expect(pending.size).toBe(2)
     pending.wake(operation('a', 'running', 4))
     expect((await forChanges.promise).kind).toBe('changed')
     expect(await endOf(forTheEnd)).toBe('open')
     // An end wakes whatever version was seen: there is nothing more to wait for.
-    const seenAll = pending.add('a', 9)
+    const seenAll = pending.add('a', { seenVersion: 9 })
     pending.wake(operation('a', 'expired', 5))
     expect((await seenAll.promise).kind).toBe('changed')
     expect(pending.size).toBe(0)
