@@ -19,15 +19,19 @@ export type {
 export { type ErrorCode, type ErrorDetails, GatewayError, type Issue, isGatewayError } from './core/errors.js'
 export type { Envelope, Event, EventMessage } from './core/event.js'
 export type { Because, Counters, LifecycleEvent, LifecycleEvents, ResultNote } from './core/lifecycle.js'
-export type {
-  Ending,
-  NewOperation,
-  Operation,
-  OperationError,
-  OperationState,
-  Progress,
-  Settled,
-  Verdict,
+export {
+  advance,
+  begin,
+  type Ending,
+  isEnded,
+  type NewOperation,
+  type Operation,
+  type OperationError,
+  type OperationState,
+  type Progress,
+  type Settled,
+  settle,
+  type Verdict,
 } from './core/operation.js'
 export type { Operations, WaitOptions } from './core/operations.js'
 export type { OnGone } from './core/pending-requests.js'
@@ -56,7 +60,7 @@ export type {
   TransportListener,
 } from './core/transport.js'
 export { type AnswerOptions, created, noContent, ok, type ProblemInit, problem, seeOther } from './http/outcomes.js'
-export type { Preference, Preferences } from './http/prefer.js'
+export { formatPrefer, type Preference, type PreferenceInput, type Preferences } from './http/prefer.js'
 export type { Problem, Retry } from './http/problem.js'
 export type {
   CommandRequest,

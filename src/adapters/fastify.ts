@@ -2,12 +2,11 @@ import { Readable } from 'node:stream'
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
 import { answerParserError, handleCommand } from '../http/handler.js'
 import { handleOperations, mountOperations } from '../http/operations.js'
-import { httpSettingsOf } from '../http/settings.js'
+import { type AnyGateway, httpSettingsOf } from '../http/settings.js'
 import type { HttpReply, HttpRequest } from '../http/types.js'
 import type { Command, GatewayContext } from '../index.js'
 import { headersOf, mergeHeader, toHttpRequest } from './node.js'
 
-type ClosableGateway = GatewayContext & { close(): Promise<void> }
 type RouteHandler = (request: FastifyRequest, reply: FastifyReply) => Promise<void>
 
 async function answer(request: FastifyRequest, reply: FastifyReply, by: (request: HttpRequest) => Promise<HttpReply>) {
@@ -49,7 +48,7 @@ export function respond<Data>(command: Command<Data>, request: FastifyRequest, r
  * Closing the app closes the gateway: requests that wait are answered first, so that they do not hold the app up.
  * @example app.register(operations(gateway))
  */
-export function operations(gateway: ClosableGateway): FastifyPluginAsync<{ readonly prefix?: string }> {
+export function operations(gateway: AnyGateway): FastifyPluginAsync<{ readonly prefix?: string }> {
   return async function respondAsyncOperations(scope, { prefix }) {
     const path = httpSettingsOf(gateway).operationsPath
     // What the scope's own prefix leaves of the path, unless the caller has named another one.

@@ -4,7 +4,6 @@
  */
 export const ERRORS = {
   ERR_CONFIG: { title: 'The configuration is not valid', retryable: false },
-  ERR_PEER_MISSING: { title: 'An optional package is not installed', retryable: false },
   ERR_NOT_STARTED: { title: 'The gateway has not been started', retryable: true },
   ERR_CLOSED: { title: 'The gateway is shutting down', retryable: true },
   ERR_OVERLOADED: { title: 'The gateway is at its limit', retryable: true },

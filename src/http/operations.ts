@@ -63,14 +63,27 @@ async function answerVisit(gateway: GatewayContext, request: HttpRequest, settin
 
 function parsePath(gateway: GatewayContext, request: HttpRequest, settings: HttpSettings): Visit {
   const { operationsPath } = settings
-  const [path = ''] = request.url.split('?', 1)
-  if (path !== operationsPath && !path.startsWith(`${operationsPath}/`)) {
-    throw misplaced(path, settings)
-  }
+  // RFC 9112 section 3.2.2: a client may name the whole URL.
+  const [path = ''] = request.url.replace(/^https?:\/\/[^/?]*/i, '').split('?', 1)
+  if (!isAtOrBelow(operationsPath, path)) throw isLike(operationsPath, path) ? noPage() : misplaced(path, settings)
   const [id = '', part = 'status', ...more] = path.slice(operationsPath.length + 1).split('/')
   const isKnown = (part === 'status' && !path.endsWith('/status')) || part === 'result' || part === 'events'
-  if (id === '' || !isKnown || more.length > 0) throw new GatewayError('ERR_NOT_FOUND', 'There is no such page.')
+  if (id === '' || !isKnown || more.length > 0) throw noPage()
   return { gateway, request, settings, id, part }
+}
+
+function isAtOrBelow(base: string, path: string): boolean {
+  return path === base || path.startsWith(`${base}/`)
+}
+
+/** Routers overlook case and encoding: it is the client that has misspelt such a path, and nothing is misplaced. */
+function isLike(base: string, path: string): boolean {
+  const decoded = path.replace(/%[\da-f]{2}/gi, (octet) => String.fromCharCode(Number.parseInt(octet.slice(1), 16)))
+  return isAtOrBelow(base.toLowerCase(), decoded.toLowerCase())
+}
+
+function noPage(): GatewayError {
+  return new GatewayError('ERR_NOT_FOUND', 'There is no such page.')
 }
 
 function misplaced(path: string, { operationsPath }: HttpSettings): GatewayError {

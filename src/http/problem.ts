@@ -27,7 +27,6 @@ export interface Problem {
 /** The status of each code, and what may be tried next where nothing more is known. */
 const STATUSES: Record<ErrorCode, readonly [status: number, retry: Retry]> = {
   ERR_CONFIG: [500, 'no'],
-  ERR_PEER_MISSING: [500, 'no'],
   ERR_NOT_STARTED: [503, 'safe'],
   ERR_CLOSED: [503, 'safe'],
   ERR_OVERLOADED: [503, 'safe'],

@@ -82,6 +82,17 @@ const OUTBOX: StoreCases = {
     assert.ok(second.token > first.token, 'tokens grow')
     assert.deepEqual((await kit.store.leaseUnpublished(LEASE)).operations, [])
   },
+  'FM-B12 while an operation is lent, younger ones with the key of its request are not': async (kit) => {
+    const keyed = (id: string, key: string) =>
+      kit.created({ id, request: kit.event('Contract::Asked', { correlationId: id, key }) })
+    await keyed('first', 'a')
+    assert.equal((await kit.store.leaseUnpublished(LEASE)).operations.length, 1)
+    await keyed('second', 'a')
+    await keyed('third', 'b')
+    assert.deepEqual(idsOf((await kit.store.leaseUnpublished(LEASE)).operations), ['third'])
+    await kit.store.markPublished(['first'])
+    assert.deepEqual(idsOf((await kit.store.leaseUnpublished(LEASE)).operations), ['second'])
+  },
   'FM-B15 leases at once lend each operation once': async (kit) => {
     const created = await atOnce(20, () => kit.created())
     const leases = await atOnce(10, () => kit.store.leaseUnpublished({ ...LEASE, limit: 5 }))

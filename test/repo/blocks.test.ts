@@ -136,7 +136,7 @@ describe('the code of the pages', () => {
     const [last, ...others] = compile([...examples, planted]).reverse()
     expect(others).toEqual([])
     expect(last).toMatch(/^planted\.md:1 \+ 1: /)
-  })
+  }, 120_000)
 
   it.each(examples)(
     '$name runs, and the shown requests get the shown answers',

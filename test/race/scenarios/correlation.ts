@@ -32,7 +32,7 @@ const resultAtTheDeadline: Scenario = {
   async run(world) {
     const site = await world.site()
     const answer = site.ask({ waitMs: 20 })
-    await world.play({ timers: 1, withinMs: 500 })
+    await world.play({ timers: 3, withinMs: 500 })
     const firedAt = world.timerAt
     await world.finish()
     const deferred = answer.value?.kind === 'accepted'
@@ -182,7 +182,7 @@ const callerLeaves: Scenario = {
         {
           file: REQUESTS,
           find: "this.#parts.lifecycle.note('gone', { id: operation.id })",
-          replace: 'await this.#takeBack(operation.id, end)',
+          replace: 'await this.#takeBack(admitted.operation, end)',
         },
       ],
     },

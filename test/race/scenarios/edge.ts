@@ -59,15 +59,19 @@ const shutdown: Scenario = {
       patches: [
         {
           file: 'src/core/pending-requests.ts',
-          find: 'pending.end(SHUTDOWN)\n        pending = next',
-          replace: 'this.remove(pending)\n        pending = next',
+          find: "if (who === 'all' || pending.isObserver) pending.end(SHUTDOWN)",
+          replace: 'this.remove(pending)',
         },
       ],
     },
     {
       name: 'forgets those who come while it closes',
       patches: [
-        { file: 'src/core/pending-requests.ts', find: 'if (this.#isShutdown) pending.end(SHUTDOWN)', replace: '' },
+        {
+          file: 'src/core/pending-requests.ts',
+          find: "if (this.#shutdown === 'all' || (this.#shutdown && pending.isObserver)) pending.end(SHUTDOWN)",
+          replace: '',
+        },
       ],
     },
   ],

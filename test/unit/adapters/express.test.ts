@@ -1,4 +1,4 @@
-import { Agent, request } from 'node:http'
+import { Agent, type IncomingMessage, request } from 'node:http'
 import { createRequire } from 'node:module'
 import express from 'express'
 import { handle, operations, problems, respond } from 'respond-async/express'
@@ -33,6 +33,23 @@ describe.each([
     expect(await answer.json()).toMatchObject({ code: 'ERR_CONFIG', status: 500 })
     expect(errors.map(({ code }) => code)).toEqual(['ERR_CONFIG'])
     expect(errors[0]?.message).toMatch(/\/ops\b.*\/operations\b/)
+  })
+
+  it('does not take a misspelt path for a wrong mount', async () => {
+    const { gateway, errors } = await startGateway()
+    const url = await listen(framework().use('/operations', operations(gateway)))
+    const answer = await fetch(`${url}/OPERATIONS/x`)
+    expect([answer.status, await answer.json()]).toMatchObject([404, { code: 'ERR_NOT_FOUND' }])
+    expect(errors).toEqual([])
+  })
+
+  it('serves operations to clients that name the whole URL', async () => {
+    const { gateway } = await startGateway()
+    const { hostname, port } = new URL(await listen(framework().use('/operations', operations(gateway))))
+    const answer = await new Promise<IncomingMessage>((resolve) => {
+      request({ hostname, port, path: `http://${hostname}:${port}/operations/x` }, resolve).end()
+    })
+    expect(answer.statusCode).toBe(404)
   })
 
   it('serves operations below a router, by the whole path', async () => {

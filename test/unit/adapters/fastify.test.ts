@@ -74,6 +74,14 @@ describe.each([
     }
   })
 
+  it('does not take a misspelt path for a wrong mount', async () => {
+    const { gateway, errors } = await startGateway()
+    const app = create()
+    app.register(operations(gateway))
+    expect((await app.inject('/%6Fperations/x')).statusCode).toBe(404)
+    expect(errors).toEqual([])
+  })
+
   it('D13 refuses a method before its body', async () => {
     const { gateway } = await startGateway()
     const app = create({ bodyLimit: 10 })

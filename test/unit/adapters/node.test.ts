@@ -1,3 +1,4 @@
+import type { ServerResponse } from 'node:http'
 import { connect } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, it, vi } from 'vitest'
@@ -155,22 +156,19 @@ describe('writeReply', () => {
     await expect(fetch(url).then((answer) => answer.text())).rejects.toThrow()
   })
 
-  it('FM-A17 writes nothing to a client that has left, nor beside another answer', async () => {
-    const written = await new Promise<unknown[]>((resolve) => {
+  it.each([
+    ['to a client that has left', (res: ServerResponse) => res.destroy()],
+    ['beside another answer', (res: ServerResponse) => res.writeHead(200)],
+  ])('FM-A17 writes nothing %s', async (_when, happened) => {
+    const calls = await new Promise<unknown[]>((resolve) => {
       void listen(async (_req, res) => {
         const [setHeader, end] = [vi.spyOn(res, 'setHeader'), vi.spyOn(res, 'end')]
-        if (res.req.url === '/left') res.destroy()
-        else res.writeHead(200)
+        happened(res)
         await writeReply(res, { status: 201, headers: { a: 'b' }, body: 'x' })
-        const calls = [...setHeader.mock.calls, ...end.mock.calls]
-        if (res.req.url === '/left') expect(calls).toEqual([])
-        else resolve(calls)
-      }).then(async (url) => {
-        await fetch(`${url}/left`).catch(() => {})
-        fetch(`${url}/answered`).catch(() => {})
-      })
+        resolve([...setHeader.mock.calls, ...end.mock.calls])
+      }).then((url) => fetch(url).catch(() => {}))
     })
-    expect(written).toEqual([])
+    expect(calls).toEqual([])
   })
 })
 

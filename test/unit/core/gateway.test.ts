@@ -260,6 +260,20 @@ describe('close', () => {
     expect(await gateway.operations.wait(operation.id, { waitMs: 25_000 })).toMatchObject({ state: 'running' })
   })
 
+  it('long polls do not hold up the drain, and requests are drained all the same', async () => {
+    const { gateway, ask, clock, requests, answer } = await openWorld({ options: { waitMs: 60_000 } })
+    const reply = watch(ask.request({ n: 1 }))
+    await clock.flush()
+    const polled = watch(gateway.operations.wait(String(requests[0]?.id), { waitMs: 25_000 }))
+    await clock.flush()
+    const closing = gateway.close()
+    await clock.flush()
+    expect([polled.isSettled, reply.isSettled]).toEqual([true, false])
+    await answer(requests[0])
+    expect(await reply.promise).toMatchObject({ kind: 'completed' })
+    await closing
+  })
+
   it('comes with `await using`', async () => {
     const noted: string[] = []
     {

@@ -220,6 +220,19 @@ describe('PendingRequests', () => {
       expect([pending.size, deadlines.size]).toEqual([0, 0])
     })
 
+    it('those who only look on can be ended first, and then nobody looks on any more', async () => {
+      const { pending } = setup()
+      const request = pending.add('a')
+      const observer = pending.add('a', {})
+      pending.shutdown('observers')
+      expect(await endOf(observer)).toEqual({ kind: 'shutdown' })
+      expect(await endOf(pending.add('a', { seenVersion: 1 }))).toEqual({ kind: 'shutdown' })
+      const late = pending.add('a')
+      expect([request.isOpen, late.isOpen, pending.size]).toEqual([true, true, 2])
+      pending.shutdown()
+      expect([request.isOpen, late.isOpen, pending.size]).toEqual([false, false, 0])
+    })
+
     it('FM-E10 who comes afterwards does not wait at all', async () => {
       const { pending } = setup()
       pending.shutdown()

@@ -116,6 +116,23 @@ describe('handleCommand: the answer', () => {
 })
 
 describe('handleCommand: where no 202 can be sent', () => {
+  it('F22 a wait that runs out while the gateway drains is no promise either, unless the store is given', async () => {
+    const clock = createFakeClock()
+    for (const [store, status] of [
+      [undefined, 503],
+      [memoryStore({ clock }), 202],
+    ] as const) {
+      const { post, gateway } = await openService({ clock, ...(store && { store }), options: { waitMs: 1000 } })
+      const reply = post({})
+      await clock.flush()
+      const closing = gateway.close()
+      await clock.advance(1020)
+      expect((await reply).status).toBe(status)
+      if (status === 503) expect(jsonOf(await reply)).toMatchObject({ code: 'ERR_CLOSED', outcome: 'unknown' })
+      await closing
+    }
+  })
+
   it.each([
     ['no store', { store: 'none' }, false],
     ['no operations', { isMounted: false }, false],
