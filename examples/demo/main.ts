@@ -16,8 +16,10 @@ async function serve(settings: Settings): Promise<void> {
   process.on('SIGTERM', stop).on('SIGINT', stop)
   const origin = `http://localhost:${demo.port}`
   console.log(toShell(documentedScenarios(settings.waitMs), origin))
+  console.log('\n# Leave this running, and paste the lines above into a second terminal.')
+  console.log('# Each username exists once: to run all lines again, start the demo again.')
   console.log(
-    `\n# ${describe(settings)}: ${origin}, durability: ${demo.gateway.durability.class}. Ctrl-C drains and ends it.`,
+    `# ${describe(settings)}: ${origin}, durability: ${demo.gateway.durability.class}. Ctrl-C drains and ends it.`,
   )
 }
 

@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { answerParserError, handleCommand } from '../http/handler.js'
 import { handleOperations, mountOperations } from '../http/operations.js'
+import { assertCommand } from '../http/settings.js'
 import type { HttpReply, HttpRequest } from '../http/types.js'
 import type { Command, GatewayContext } from '../index.js'
 import { toHttpRequest, writeReply } from './node.js'
@@ -30,6 +31,7 @@ async function answer(req: ExpressRequest, res: ServerResponse, by: Answer): Pro
  * @example app.post('/users', handle(createUser))
  */
 export function handle(command: Command): ExpressHandler {
+  assertCommand(command)
   return function respondAsync(req, res, next) {
     answer(req, res, (request) => handleCommand(command, request)).catch(next)
   }

@@ -2,7 +2,7 @@ import { Readable } from 'node:stream'
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
 import { answerParserError, handleCommand } from '../http/handler.js'
 import { handleOperations, mountOperations } from '../http/operations.js'
-import { type AnyGateway, httpSettingsOf } from '../http/settings.js'
+import { type AnyGateway, assertCommand, httpSettingsOf } from '../http/settings.js'
 import type { HttpReply, HttpRequest } from '../http/types.js'
 import type { Command, GatewayContext } from '../index.js'
 import { headersOf, mergeHeader, toHttpRequest } from './node.js'
@@ -30,6 +30,7 @@ async function send(reply: FastifyReply, { body, stream, ...head }: HttpReply): 
  * @example app.post('/users', handle(createUser))
  */
 export function handle(command: Command): RouteHandler {
+  assertCommand(command)
   return function respondAsync(request, reply) {
     return answer(request, reply, (translated) => handleCommand(command, translated))
   }

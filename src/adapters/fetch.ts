@@ -1,6 +1,7 @@
 import { collectBody } from '../http/body.js'
 import { handleCommand } from '../http/handler.js'
 import { handleOperations, mountOperations } from '../http/operations.js'
+import { assertCommand } from '../http/settings.js'
 import type { HttpReply, HttpRequest } from '../http/types.js'
 import type { Command, GatewayContext } from '../index.js'
 
@@ -20,6 +21,7 @@ export type FetchHandler = (request: Request, context?: FetchContext) => Promise
  * @example const create = handle(createUser); app.post('/users', (c) => create(c.req.raw))
  */
 export function handle(command: Command): FetchHandler {
+  assertCommand(command)
   return (request, context) => answer((translated) => handleCommand(command, translated), request, context)
 }
 

@@ -6,8 +6,8 @@ export interface Clock {
   now(): number
   /** Milliseconds of a clock that never jumps, for deadlines. */
   monotonic(): number
-  /** Calls back once after `ms`; the returned function cancels. The timer does not keep the process alive. */
-  setTimer(callback: () => void, ms: number): () => void
+  /** Calls back once after `ms`; the returned function cancels. Only work in the background lets the process end. */
+  setTimer(callback: () => void, ms: number, isBackground?: boolean): () => void
   /** Calls back after the input that is already waiting has been read. */
   setImmediate(callback: () => void): void
 }
@@ -16,9 +16,9 @@ export interface Clock {
 export const systemClock: Clock = {
   now: () => Date.now(),
   monotonic: () => performance.now(),
-  setTimer(callback, ms) {
+  setTimer(callback, ms, isBackground) {
     const timer = setTimeout(callback, ms)
-    timer.unref()
+    if (isBackground) timer.unref()
     return () => clearTimeout(timer)
   },
   setImmediate: (callback) => void setImmediate(callback),

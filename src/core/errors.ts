@@ -15,6 +15,7 @@ export const ERRORS = {
   ERR_PUBLISH_UNCONFIRMED: { title: 'It is not known whether the message broker took the request', retryable: true },
   ERR_RESULT_TIMEOUT: { title: 'No result came in time', retryable: true },
   ERR_MALFORMED_RESULT: { title: 'The result cannot be used', retryable: false },
+  ERR_UNEXPECTED_RESULT: { title: 'A result event has a type that its command does not declare', retryable: false },
   ERR_WORKER_FAILED: { title: 'The request could not be carried out', retryable: false },
   ERR_MAPPER: { title: 'The result could not be turned into an answer', retryable: false },
   ERR_HOOK: { title: 'The request could not be prepared', retryable: false },

@@ -147,6 +147,8 @@ export class CoreGateway<Events = Record<string, unknown>> implements GatewayCon
 
   /** Connects, and resolves when results published from now on will be seen. Further calls give the same promise. */
   start(): Promise<void> {
+    if (this.#closing)
+      return Promise.reject(new GatewayError('ERR_CLOSED', 'A closed gateway stays closed; make a new one.'))
     this.#starting ??= this.#start()
     return this.#starting
   }
@@ -166,7 +168,6 @@ export class CoreGateway<Events = Record<string, unknown>> implements GatewayCon
   }
 
   async #start(): Promise<void> {
-    if (this.#closing) throw new GatewayError('ERR_CLOSED', 'The gateway has been closed.')
     const { transport, transportBreaker, bareStore, lifecycle } = this.#parts
     await transport.start({
       down: (error) => transportBreaker.report(true, error),

@@ -22,9 +22,13 @@ export class Housekeeping {
 
   start(): void {
     if (this.#stopped) return
-    this.#cancelTimer = this.#parts.settings.clock.setTimer(() => {
-      this.#round = this.#runRound().then(() => this.start())
-    }, EVERY_MS)
+    this.#cancelTimer = this.#parts.settings.clock.setTimer(
+      () => {
+        this.#round = this.#runRound().then(() => this.start())
+      },
+      EVERY_MS,
+      true,
+    )
   }
 
   /** Ends the rounds, and resolves when the last one, all publishes and their marks are done. */

@@ -98,6 +98,8 @@ export class Lifecycle {
   #warn(error: GatewayError): void {
     if (this.#warned.has(error.code)) return
     this.#warned.add(error.code)
-    process.emitWarning(`${error.message} (add an "error" listener to the gateway)`, { code: error.code })
+    const cause = error.cause === undefined ? '' : ` Cause: ${String(error.cause)}.`
+    const text = `${error.message}${cause} Listen to "error" of the gateway to hear of all of them.`
+    process.emitWarning(text, { type: 'RespondAsyncWarning', code: error.code })
   }
 }

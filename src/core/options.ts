@@ -129,8 +129,13 @@ export function refuseUnknown(given: object, allowed: readonly string[], what: s
 
 /** The error of an option with a wrong value. */
 export function configError(name: string, got: unknown, allowed: string): GatewayError {
-  const shown = typeof got === 'string' ? `"${got}"` : typeof got === 'object' ? describe(got) : String(got)
-  return new GatewayError('ERR_CONFIG', `${name} is ${shown}; allowed is ${allowed}.`)
+  return new GatewayError('ERR_CONFIG', `${name} is ${shown(got)}; allowed is ${allowed}.`)
+}
+
+function shown(got: unknown): string {
+  if (typeof got === 'function') return `a function (is it to be called: ${got.name || 'it'}()?)`
+  if (typeof got === 'object') return describe(got)
+  return typeof got === 'string' ? `"${got}"` : String(got)
 }
 
 function describe(value: object | null): string {

@@ -243,7 +243,7 @@ function wasTakenBack({ state, idempotency }: Operation): boolean {
 }
 
 /** What an ended operation means for whoever asked for it. */
-export function replyOf(operation: Operation, replayed?: true): Reply {
+function replyOf(operation: Operation, replayed?: true): Reply {
   const { result } = operation
   const mark = replayed && { replayed }
   if (result === undefined) return { kind: 'ended', operation, ...mark }

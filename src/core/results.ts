@@ -1,4 +1,5 @@
 import type { CommandPlan } from './definition.js'
+import { GatewayError } from './errors.js'
 import { type EventMessage, parseData } from './event.js'
 import { normaliseId } from './ids.js'
 import type { LifecycleEvent, LifecycleEvents, ResultNote } from './lifecycle.js'
@@ -13,6 +14,7 @@ type ResultEventName = {
 
 const RECORDER_CONCURRENCY = 256
 const DONE: Promise<undefined> = Promise.resolve(undefined)
+const REPORTED_LIMIT = 100
 const CHECKED_LIMIT = 1024
 const ORPHAN_TTL_MS = 3_600_000
 /** A result may overtake the record of its operation, or belong to somebody else: it is looked up this often. */
@@ -31,6 +33,7 @@ export class Results {
   readonly #byType = new Map<string, CommandPlan[]>()
   readonly #progressTypes = new Set<string>()
   /** Messages that the one reader has found to be sound and the other is about to see. */
+  readonly #reported = new Set<string>()
   readonly #checked = new Set<EventMessage>()
 
   constructor(parts: GatewayParts) {
@@ -100,7 +103,17 @@ export class Results {
 
   async #noteUnexpected(operation: Operation, message: EventMessage): Promise<void> {
     this.#note('unexpected', operation.id, message)
+    this.#reportUnexpected(operation.command, message.type)
     if (!isEnded(operation)) await this.#keepOrphan(operation.id, message)
+  }
+
+  /** Once per type: it is most often a slip of the pen, and would else show only as a request that times out. */
+  #reportUnexpected(command: string, type: string): void {
+    if (this.#reported.has(type) || this.#reported.size >= REPORTED_LIMIT) return
+    this.#reported.add(type)
+    const declared = this.#parts.commands.get(command)?.resultTypes ?? []
+    const text = `${type} is no result of ${command}; there are: ${declared.join(', ')}.`
+    this.#parts.lifecycle.error(new GatewayError('ERR_UNEXPECTED_RESULT', text))
   }
 
   async #complete(id: string, message: EventMessage): Promise<Settled | undefined> {

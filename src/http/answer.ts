@@ -95,7 +95,10 @@ function checkedHeaders(answer: HttpAnswer, event: Event, settings: HttpSettings
   }
   if (answer.location !== undefined) {
     const location = encodeLocation(answer.location, settings)
-    if (location === undefined) throw unusable('The location leads off this site, or is no URL.', event.correlationId)
+    if (location === undefined) {
+      const text = `The location ${JSON.stringify(answer.location)} must begin with one / or with publicUrl.`
+      throw unusable(text, event.correlationId)
+    }
     headers.location = location
   }
   return headers
@@ -124,6 +127,7 @@ function renderProblem({ answer, event, operation, settings, isFirst }: Failure)
     retry: status >= 500 ? 'new-key' : 'no',
     outcome: status === 503 ? 'failed' : undefined,
   }
+  if (status < 400) throw unusable(`A problem cannot have the status ${status}.`, operation.id)
   const headers = checkedHeaders(answer, event, settings)
   if (status === 503 && isFirst) headers['retry-after'] = jitteredRetryAfter()
   const shown = data === undefined ? jsonOf(event) : data === null ? undefined : JSON.stringify(data)

@@ -149,6 +149,7 @@ function answerAccepted(call: Call, operation: Operation, reason: Because): Http
   // While draining, a wait that runs out comes to the same as one that is ended.
   const because = command.gateway.isClosing && reason === 'timeout' ? 'shutdown' : reason
   const isLost = because === 'shutdown' && !command.gateway.outlivesGateway
+  if (!settings.mounted) warnUnmounted(command, settings)
   if (!deferrable || isLost) {
     const text = 'The request was taken, but its result is not known.'
     return problemReply(settings, new GatewayError(NO_202[because], text, { operationId, outcome: 'unknown' }))
@@ -159,6 +160,14 @@ function answerAccepted(call: Call, operation: Operation, reason: Because): Http
     return problemReply(settings, new GatewayError('ERR_RESULT_TIMEOUT', text, { operationId }))
   }
   return { ...accepted(call, operation), ...(because === 'shutdown' && { closeConnection: true }) }
+}
+
+/** Once: without the operations nothing is ever deferred, which is seldom meant where they are kept. */
+function warnUnmounted({ gateway }: Command, settings: HttpSettings): void {
+  if (!gateway.keepsOperations || settings.warned) return
+  settings.warned = true
+  const text = `No request can be answered 202: mount operations(gateway) at ${settings.operationsPath}, or set store: 'none'.`
+  gateway.report(new GatewayError('ERR_CONFIG', text))
 }
 
 function accepted({ command, settings, preferences, waitMs }: Call, operation: Operation): HttpReply {

@@ -87,7 +87,7 @@ function noPage(): GatewayError {
 }
 
 function misplaced(path: string, { operationsPath }: HttpSettings): GatewayError {
-  const text = `Operations are served at ${path}, but operationsPath is ${operationsPath}: make the two the same.`
+  const text = `Operations are served at ${path}, but operationsPath, the whole public path, is ${operationsPath}: make the two the same.`
   return new GatewayError('ERR_CONFIG', text)
 }
 

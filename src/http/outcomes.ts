@@ -1,6 +1,7 @@
 import type { Outcome } from '../core/definition.js'
 import type { Event } from '../core/event.js'
 import type { Operation } from '../core/operation.js'
+import { configError } from '../core/options.js'
 
 /** What a result event becomes over HTTP. */
 export interface HttpAnswer {
@@ -55,11 +56,18 @@ export function seeOther<E extends Event>(location: Locate<E>, options: AnswerOp
   return succeeded((event, operation) => ({ ...answer(303, event, options), location: location(event, operation) }))
 }
 
-/** A failure as a problem document (RFC 9457), given by its status or by more of its members. */
+/**
+ * A failure as a problem document (RFC 9457), given by its status, from 400 to 599, or by more of its members.
+ * @throws GatewayError ERR_CONFIG when it is given another status.
+ */
 export function problem<E extends Event>(
   init: number | ProblemInit | ((event: E) => number | ProblemInit),
   options: Pick<AnswerOptions<E>, 'headers'> = {},
 ): Outcome<E> {
+  const fixed = typeof init === 'object' ? init.status : init
+  if (typeof fixed !== 'function' && !(Number.isInteger(fixed) && fixed >= 400 && fixed <= 599)) {
+    throw configError('the status of a problem', fixed, 'a whole number from 400 to 599')
+  }
   return {
     state: 'failed',
     answer: (event: E): HttpAnswer => {

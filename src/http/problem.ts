@@ -38,6 +38,7 @@ const STATUSES: Record<ErrorCode, readonly [status: number, retry: Retry]> = {
   ERR_PUBLISH_UNCONFIRMED: [503, 'same-key'],
   ERR_RESULT_TIMEOUT: [504, 'same-key'],
   ERR_MALFORMED_RESULT: [502, 'new-key'],
+  ERR_UNEXPECTED_RESULT: [500, 'no'],
   ERR_WORKER_FAILED: [500, 'new-key'],
   ERR_MAPPER: [500, 'no'],
   ERR_HOOK: [500, 'no'],

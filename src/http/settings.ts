@@ -1,4 +1,4 @@
-import type { GatewayContext } from '../core/command.js'
+import type { Command, GatewayContext } from '../core/command.js'
 import type { AnyDefinition } from '../core/definition.js'
 import type { Extension } from '../core/gateway.js'
 import type { Operation } from '../core/operation.js'
@@ -77,6 +77,8 @@ type Hooks = Pick<HttpOptions, 'principal' | 'authorize' | 'publicUrl'>
 export interface HttpSettings extends Required<Omit<HttpOptions, keyof Hooks>>, Hooks {
   /** Operations are served, so that a 202 can name one. */
   mounted: boolean
+  /** It has been reported that they are not. */
+  warned: boolean
   /** Open event streams. */
   streams: number
 }
@@ -114,9 +116,21 @@ export function createHttpExtension(options: HttpOptions): Extension {
   return { settings: resolveHttpOptions(options), commandOptions: COMMAND_OPTIONS, checkCommand }
 }
 
-/** The HTTP settings of a gateway. */
+/**
+ * The HTTP settings of a gateway.
+ * @throws GatewayError ERR_CONFIG when it is none.
+ */
 export function httpSettingsOf(gateway: GatewayContext): HttpSettings {
+  if (gateway?.extension === undefined) throw configError('the gateway', gateway, 'what createGateway() returns')
   return gateway.extension as HttpSettings
+}
+
+/**
+ * Checks what an adapter was given, when the route is made and not at its first request.
+ * @throws GatewayError ERR_CONFIG when it is no command.
+ */
+export function assertCommand(command: Command): void {
+  if (command?.plan === undefined) throw configError('the command', command, 'what gateway.command() returns')
 }
 
 /** The HTTP side of a command's definition. */
@@ -143,6 +157,7 @@ function resolveHttpOptions(options: HttpOptions): HttpSettings {
     ...(options.principal && { principal: options.principal }),
     ...(options.authorize && { authorize: options.authorize }),
     mounted: false,
+    warned: false,
     streams: 0,
   }
 }

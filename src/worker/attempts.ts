@@ -124,9 +124,16 @@ export class Attempts {
 
   async #encode(request: EventMessage, event: ResultEvent<AnyEvents>): Promise<EventMessage> {
     if (typeof event?.type !== 'string') {
-      throw new GatewayError('ERR_WORKER_FAILED', `A handler of ${request.type} returned what is no event.`)
+      throw new GatewayError(
+        'ERR_WORKER_FAILED',
+        `A handler of ${request.type} returned what is no event: return { type, data }, a list of those, or nothing.`,
+      )
     }
-    if (event.body === undefined) await validateData(this.#parts.settings.events[event.type], event.data)
+    const { events } = this.#parts.settings
+    if (events[event.type] === undefined && Object.keys(events).length > 0) {
+      throw new GatewayError('ERR_WORKER_FAILED', `There is no schema for ${event.type}, which a handler returned.`)
+    }
+    if (event.body === undefined) await validateData(events[event.type], event.data)
     return this.#toMessage(request, event)
   }
 

@@ -29,6 +29,8 @@ export function resolveSettings(options: WorkerOptions & { readonly events?: Sch
   if (typeof transport?.subscribe !== 'function') throw configError('transport', transport, 'a transport')
   if (!/^[A-Za-z0-9._-]{1,64}$/.test(group))
     throw configError('group', group, 'up to 64 of letters, digits, ".", "_", "-"')
+  if (retries !== undefined && typeof retries !== 'object')
+    throw configError('retries', retries, '{ attempts, backoffMs }')
   if (dedupe && !dedupe.store?.records) throw configError('dedupe', dedupe, '{ store, ttlMs }')
   const numbers = resolveNumbers(NUMBERS, { ...options, ...retries, ttlMs: dedupe?.ttlMs })
   return { ...numbers, transport, group, source, store: dedupe?.store, clock, events }

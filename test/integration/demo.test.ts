@@ -62,6 +62,7 @@ describe.each(FRAMEWORKS)('the demo on %s', (framework) => {
   it('says what it is, and when it is ready', async () => {
     expect(child.output()).toContain(`respond-async on ${framework}, waits ${WAIT_MS} ms for results`)
     expect(child.output()).toContain('durability: process')
+    expect(child.output()).toContain('paste the lines above into a second terminal')
     const { status, json } = await client.get('/healthz')
     expect([status, json]).toEqual([200, { status: 'ready', durability: { class: 'process' } }])
   })

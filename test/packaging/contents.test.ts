@@ -27,7 +27,7 @@ function declaredBy(file: string, specifier: string): string {
 describe('what is packed', () => {
   it('holds the build, the licence and the documents, and no source or test', () => {
     const names = readdirSync(inject('packed')).sort()
-    expect(names).toEqual(['CHANGELOG.md', 'LICENSE', 'README.md', 'SECURITY.md', 'dist', 'package.json'])
+    expect(names).toEqual(['CHANGELOG.md', 'LICENSE', 'README.md', 'SECURITY.md', 'dist', 'docs', 'package.json'])
   })
 
   it('carries the notice of what is bundled', () => {

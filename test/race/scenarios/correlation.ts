@@ -32,7 +32,7 @@ const resultAtTheDeadline: Scenario = {
   async run(world) {
     const site = await world.site()
     const answer = site.ask({ waitMs: 20 })
-    await world.play({ timers: 3, withinMs: 500 })
+    await world.play({ timers: 3, withinMs: 50 })
     const firedAt = world.timerAt
     await world.finish()
     const deferred = answer.value?.kind === 'accepted'

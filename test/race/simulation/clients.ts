@@ -79,14 +79,16 @@ export class Client {
 
   async #follow(id: string): Promise<void> {
     const { random, time } = this.#init
+    let seenVersion: number | undefined
     for (let ends = 0; ends < 2; ) {
       await time.sleep(random.between(5, 400))
-      const operation = await this.#look(id)
+      const operation = await this.#look(id, seenVersion)
+      seenVersion = operation?.version
       if (operation !== undefined && operation.state !== 'running') ends += 1
     }
   }
 
-  async #look(id: string): Promise<Operation | undefined> {
+  async #look(id: string, seenVersion: number | undefined): Promise<Operation | undefined> {
     const { random, time, trace, history } = this.#init
     const { process, operations } = await this.#gateway()
     const startedAt = time.now()
@@ -96,7 +98,7 @@ export class Client {
         roll < 0.1
           ? operations.cancel(id).then((settled) => settled?.operation)
           : roll < 0.5
-            ? operations.wait(id, { waitMs: 200 })
+            ? operations.wait(id, { waitMs: 200, ...(roll < 0.3 && { seenVersion }) })
             : operations.get(id),
       )
       history.saw({ id, startedAt, endedAt: time.now(), operation })

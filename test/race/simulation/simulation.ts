@@ -59,6 +59,7 @@ class Simulation {
   readonly #workers: Workers
   readonly #gateways: (SimGateway | undefined)[]
   readonly #isLongLived: boolean
+  readonly #limits: { readonly maxPending: number; readonly maxOpen: number }
   #isHealed = false
   #incarnations = 0
   #busy = 0
@@ -69,6 +70,7 @@ class Simulation {
     this.#random = random
     this.#variant = variant
     this.#isLongLived = seed % 4 !== 0
+    this.#limits = { maxPending: seed % 5 === 0 ? 2 : 1000, maxOpen: seed % 7 === 0 ? 5 : 1000 }
     this.#gateways = Array.from({ length: random.between(2, 3) }, () => undefined)
     this.trace = new Trace(() => time.now())
     const made = variant.core.memoryStore({ clock: time })
@@ -84,14 +86,13 @@ class Simulation {
   }
 
   async run(): Promise<void> {
-    const { time } = { time: this.#time }
     await this.#workers.start()
     for (const slot of this.#gateways.keys()) this.#doing(this.#live(slot))
-    const shared = { random: this.#random, time, trace: this.trace, history: this.#history }
+    const shared = { random: this.#random, time: this.#time, trace: this.trace, history: this.#history }
     const anyGateway = () => this.#random.pick(this.#gateways.filter((gateway) => gateway !== undefined))
     const clients = this.#random.between(4, 8)
     for (let number = 0; number < clients; number += 1) this.#doing(new Client({ ...shared, anyGateway }, number).run())
-    await time.pass(() => false, CHAOS_MS)
+    await this.#time.pass(() => false, CHAOS_MS)
     this.#isHealed = true
     this.#network.isHealed = true
     this.#workers.isHealed = true
@@ -137,7 +138,7 @@ class Simulation {
         publishTimeoutMs: TIMEOUT_MS,
         relayAfterMs: RELAY_AFTER_MS,
       },
-      ...{ drainMs: 1000, operationTtlMs: this.#isLongLived ? 3_600_000 : 3000 },
+      ...{ drainMs: 1000, operationTtlMs: this.#isLongLived ? 3_600_000 : 3000, ...this.#limits },
       transport: this.#network.transportOf(process),
       store: this.#network.storeOf(process),
     })
@@ -209,12 +210,8 @@ class Simulation {
   async #judge(): Promise<void> {
     const last = new Map<string, Operation | undefined>()
     for (const id of this.#network.created) last.set(id, await this.#store.get(id))
-    const { isLongLived } = { isLongLived: this.#isLongLived }
-    this.violations.push(
-      ...violationsOf({ history: this.#history, last, answerMs: 2 * TIMEOUT_MS, isLongLived }).map((text) =>
-        this.#named(text),
-      ),
-    )
+    const evidence = { history: this.#history, last, answerMs: 2 * TIMEOUT_MS, isLongLived: this.#isLongLived }
+    for (const violation of violationsOf(evidence)) this.violations.push(this.#named(violation))
     for (const gateway of this.#gateways) {
       if (gateway === undefined) continue
       if (gateway.pending() !== 0) this.violations.push(`${gateway.process.name}: ${gateway.pending()} still wait`)

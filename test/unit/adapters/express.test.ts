@@ -1,5 +1,6 @@
 import { Agent, type IncomingMessage, request } from 'node:http'
 import { createRequire } from 'node:module'
+import { json } from 'node:stream/consumers'
 import express from 'express'
 import { handle, operations, problems, respond } from 'respond-async/express'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
@@ -49,7 +50,7 @@ describe.each([
     const answer = await new Promise<IncomingMessage>((resolve) => {
       request({ hostname, port, path: `http://${hostname}:${port}/operations/x` }, resolve).end()
     })
-    expect(answer.statusCode).toBe(404)
+    expect(await json(answer)).toMatchObject({ code: 'ERR_OPERATION_NOT_FOUND' })
   })
 
   it('serves operations below a router, by the whole path', async () => {

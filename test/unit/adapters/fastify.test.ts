@@ -232,6 +232,8 @@ describe.each([
     const { gateway, createUser } = await startGateway()
     const app = framework({ http2: true } as never)
     onTestFinished(async () => void (await app.close()))
+    app.removeAllContentTypeParsers()
+    app.addContentTypeParser('*', (_request, _payload, done) => done(null))
     app.register(operations(gateway))
     app.post('/users', handle(createUser))
     const session = connect(await app.listen({ host: '127.0.0.1', port: 0 }))

@@ -41,13 +41,17 @@ describe('Lifecycle', () => {
   })
 
   it('an error that nobody hears becomes a warning, once per code', () => {
+    const hint = 'Listen to "error" of the gateway to hear of all of them.'
     const lifecycle = new Lifecycle()
     lifecycle.error(new GatewayError('ERR_CONFIG', 'wrong path'))
     lifecycle.error(new GatewayError('ERR_CONFIG', 'wrong path again'))
     lifecycle.error(new Error('boom'))
     expect(warn.mock.calls).toEqual([
-      ['wrong path (add an "error" listener to the gateway)', { code: 'ERR_CONFIG' }],
-      ['Something went wrong inside the gateway (add an "error" listener to the gateway)', { code: 'ERR_INTERNAL' }],
+      [`wrong path ${hint}`, { type: 'RespondAsyncWarning', code: 'ERR_CONFIG' }],
+      [
+        `Something went wrong inside the gateway Cause: Error: boom. ${hint}`,
+        { type: 'RespondAsyncWarning', code: 'ERR_INTERNAL' },
+      ],
     ])
     expect(lifecycle.counters().error).toBe(3)
   })

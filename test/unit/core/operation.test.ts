@@ -20,6 +20,7 @@ function running(more: Partial<Operation> = {}): Operation {
     version: 1,
     published: false,
     request,
+    key: 'a key',
     idempotency,
     ...times,
     ...more,

@@ -2,6 +2,7 @@ import { getEventListeners, setMaxListeners } from 'node:events'
 import { memoryStore } from 'respond-async'
 import { describe, expect, it, vi } from 'vitest'
 import { z } from 'zod'
+import { GatewayError } from '../../../src/core/errors.js'
 import type { OnGone } from '../../../src/core/pending-requests.js'
 import { createFakeClock } from '../../../src/testing/fake-clock.js'
 import { directTransport, gate, openWorld, quietStore, resultOf, watch } from './support.js'
@@ -202,6 +203,16 @@ describe('request: the record', () => {
     expect(refused).toMatchObject({ code: 'ERR_STORE_FULL', details: { outcome: 'not-accepted' } })
     await clock.flush()
     expect(requests).toHaveLength(1)
+  })
+
+  it('an orderly refusal of a store is no uncertainty, whatever it says of itself', async () => {
+    const clock = createFakeClock()
+    const store = memoryStore({ clock })
+    const full = new GatewayError('ERR_STORE_FULL', 'No room.')
+    store.create = () => Promise.reject(full)
+    const { ask, gateway } = await openWorld({ clock, store })
+    await expect(ask.request({ n: 1 })).rejects.toBe(full)
+    expect(gateway.counters).toMatchObject({ pending: 0, open: 0 })
   })
 
   it.each([

@@ -9,7 +9,8 @@ import { accept, jsonOf, openService } from './support.js'
 describe('mountOperations', () => {
   it('refuses another path than the gateway knows, where the adapter can tell', async () => {
     const { gateway } = await openService({ isMounted: false })
-    const message = 'Operations are served at /ops, but operationsPath is /operations: make the two the same.'
+    const message =
+      'Operations are served at /ops, but operationsPath, the whole public path, is /operations: make the two the same.'
     expect(() => mountOperations(gateway, '/ops')).toThrow(expect.objectContaining({ code: 'ERR_CONFIG', message }))
     expect(() => mountOperations(gateway, '/operations')).not.toThrow()
   })

@@ -30,6 +30,7 @@ describe('HTTP options of a gateway', () => {
       maxStreams: 1000,
       retryAfterSeconds: 1,
       mounted: false,
+      warned: false,
       streams: 0,
     })
   })
