@@ -147,9 +147,12 @@ export class CoreGateway<Events = Record<string, unknown>> implements GatewayCon
 
   /** Connects, and resolves when results published from now on will be seen. Further calls give the same promise. */
   start(): Promise<void> {
-    if (this.#closing)
-      return Promise.reject(new GatewayError('ERR_CLOSED', 'A closed gateway stays closed; make a new one.'))
-    this.#starting ??= this.#start()
+    if (this.#closing) return Promise.reject(stays())
+    this.#starting ??= this.#start().catch(async (error: unknown) => {
+      this.#starting = undefined
+      await this.#release(this.settings.drainMs)
+      throw error
+    })
     return this.#starting
   }
 
@@ -169,45 +172,49 @@ export class CoreGateway<Events = Record<string, unknown>> implements GatewayCon
 
   async #start(): Promise<void> {
     const { transport, transportBreaker, bareStore, lifecycle } = this.#parts
-    await transport.start({
-      down: (error) => transportBreaker.report(true, error),
-      up: () => {
-        transportBreaker.report(false)
-        this.#housekeeping.readPendingAgain()
-      },
-    })
+    const up = () => {
+      transportBreaker.report(false)
+      this.#housekeeping.readPendingAgain()
+    }
+    await transport.start({ down: (error) => transportBreaker.report(true, error), up })
+    this.#opened(() => transport.close())
     await bareStore.start()
-    const group = this.keepsOperations ? `${this.settings.service}.recorder` : undefined
-    this.#ends.push(await new Results(this.#parts).subscribe(group))
+    this.#opened(() => bareStore.close())
+    this.#opened(await new Results(this.#parts).subscribe())
     const unwatch = await bareStore.watch?.((id, operation) => this.#housekeeping.seeChange(id, operation))
-    if (unwatch) this.#ends.push(unwatch)
+    if (unwatch) this.#opened(unwatch)
     this.#housekeeping.start()
-    if (this.#state === 'new') this.#state = 'started'
+    this.#state = 'started'
     lifecycle.note('started', { durability: this.durability })
   }
 
+  /** Notes how to undo a step of the start. A gateway that was closed meanwhile goes no further. */
+  #opened(end: () => Promise<void>): void {
+    this.#ends.push(end)
+    if (this.#closing) throw stays()
+  }
+
   async #close(drainMs: number): Promise<void> {
-    const { pending, deadlines, lifecycle, bareStore, transport } = this.#parts
+    const { pending, deadlines, lifecycle } = this.#parts
     this.#state = this.#state === 'new' ? 'closed' : 'draining'
-    const lastMs = Math.max(drainMs, 1)
     const { storeTimeoutMs, publishTimeoutMs } = this.settings
-    if (this.#starting)
-      await this.#inTime(
-        this.#starting.catch(() => {}),
-        storeTimeoutMs + publishTimeoutMs,
-      )
+    const callsMs = storeTimeoutMs + publishTimeoutMs
+    const starting = this.#starting?.catch(() => {})
+    if (starting) await this.#inTime(starting, callsMs)
     lifecycle.note('draining', { pending: pending.size })
     pending.shutdown('observers')
     if (!this.outlivesGateway && drainMs > 0) await this.#inTime(pending.whenEmpty(), drainMs)
     pending.shutdown()
-    await this.#inTime(this.#housekeeping.stop(), publishTimeoutMs + storeTimeoutMs)
-    // Publishing has ended; the readers go last, so that results that are on their way are still taken up.
-    for (const end of this.#ends) await this.#inTime(end(), lastMs)
-    const used = this.#starting ? [bareStore, transport] : []
-    await Promise.all(used.map((part) => this.#inTime(part.close(), lastMs)))
+    await this.#inTime(this.#housekeeping.stop(), callsMs)
+    await this.#release(drainMs)
     deadlines.close()
     this.#state = 'closed'
     lifecycle.note('stopped', {})
+  }
+
+  /** Undoes the start, last step first: readers go before the store in which they record. */
+  async #release(drainMs: number): Promise<void> {
+    for (const end of this.#ends.splice(0).reverse()) await this.#inTime(end(), Math.max(drainMs, 1))
   }
 
   /** A step of the shutdown that fails, or takes too long, is reported or left behind and does not stop the others. */
@@ -225,6 +232,10 @@ export class CoreGateway<Events = Record<string, unknown>> implements GatewayCon
     const text = this.#state === 'new' ? 'Call and await start() first.' : 'The gateway takes no more requests.'
     throw new GatewayError(code, text, { outcome: 'not-accepted' })
   }
+}
+
+function stays(): GatewayError {
+  return new GatewayError('ERR_CLOSED', 'A closed gateway stays closed; make a new one.')
 }
 
 function configError(message: string): GatewayError {

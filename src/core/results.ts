@@ -14,6 +14,7 @@ type ResultEventName = {
 
 const RECORDER_CONCURRENCY = 256
 const DONE: Promise<undefined> = Promise.resolve(undefined)
+const ORPHAN_LIMIT = 1000
 const REPORTED_LIMIT = 100
 const CHECKED_LIMIT = 1024
 const ORPHAN_TTL_MS = 3_600_000
@@ -32,9 +33,11 @@ export class Results {
   readonly #parts: GatewayParts
   readonly #byType = new Map<string, CommandPlan[]>()
   readonly #progressTypes = new Set<string>()
-  /** Messages that the one reader has found to be sound and the other is about to see. */
+  /** Undeclared types that have been reported. */
   readonly #reported = new Set<string>()
+  /** Messages that the one reader has found to be sound and the other is about to see. */
   readonly #checked = new Set<EventMessage>()
+  #orphans = { since: 0, kept: 0 }
 
   constructor(parts: GatewayParts) {
     this.#parts = parts
@@ -44,13 +47,15 @@ export class Results {
     }
   }
 
-  /** Starts both readers, the shared one only with a group; the returned function closes them. */
-  async subscribe(group: string | undefined): Promise<() => Promise<void>> {
-    const { transport } = this.#parts
+  /** Starts the readers that the store calls for; the returned function closes them. */
+  async subscribe(): Promise<() => Promise<void>> {
+    const { transport, storeKind, settings } = this.#parts
     const topic = { channel: 'results', types: [...this.#byType.keys(), ...this.#progressTypes] } as const
-    const wake = (message: EventMessage) => this.wake(message)
-    const readers = [await transport.subscribe({ ...topic, reading: { kind: 'own' } }, wake)]
-    if (group !== undefined) {
+    // With a store of its own the gateway is the only one that can record: its own copy is then all it needs.
+    const onOwn = (message: EventMessage) => (storeKind === 'own' ? this.#recordAlone(message) : this.wake(message))
+    const readers = [await transport.subscribe({ ...topic, reading: { kind: 'own' } }, onOwn)]
+    if (storeKind === 'given') {
+      const group = `${settings.service}.recorder`
       const reading = { kind: 'shared', group, concurrency: RECORDER_CONCURRENCY } as const
       const record = (message: EventMessage, delivery: Delivery) => this.record(message, delivery)
       readers.push(await transport.subscribe({ ...topic, reading }, record))
@@ -76,6 +81,14 @@ export class Results {
     return 'ack'
   }
 
+  async #recordAlone(message: EventMessage): Promise<undefined> {
+    try {
+      await this.record(message, { attempt: LOOK_UPS })
+    } catch (error) {
+      this.#parts.lifecycle.error(error)
+    }
+  }
+
   async #wake(id: string, message: EventMessage): Promise<undefined> {
     try {
       if (this.#byType.has(message.type)) await this.#complete(id, message)
@@ -89,7 +102,9 @@ export class Results {
     const settled = await this.#complete(id, message)
     if (settled === undefined) {
       if (attempt < LOOK_UPS) return 'requeue'
-      await this.#keepOrphan(id, message)
+      // A record is there before its request is published, so what a store of one's own does not know is not ours.
+      if (this.#parts.storeKind === 'own') this.#note('foreign', id, message)
+      else await this.#keepOrphan(id, message)
     } else if (settled.verdict === 'foreign') await this.#noteUnexpected(settled.operation, message)
     else if (settled.verdict in NOTES) this.#note(NOTES[settled.verdict as keyof typeof NOTES], id, message)
     return 'ack'
@@ -174,11 +189,17 @@ export class Results {
     return true
   }
 
+  /** Best effort, and bounded: a topic full of somebody else's results must not push out what is ours. */
   async #keepOrphan(id: string, message: EventMessage): Promise<void> {
     this.#note('orphan', id, message)
+    const now = this.#parts.settings.clock.monotonic()
+    if (now - this.#orphans.since > ORPHAN_TTL_MS) this.#orphans = { since: now, kept: 0 }
+    if (this.#orphans.kept >= ORPHAN_LIMIT) return
+    this.#orphans.kept += 1
     const { body, ...envelope } = message
     const value = Buffer.from(JSON.stringify({ ...envelope, body: Buffer.from(body).toString('base64') }))
-    await this.#parts.store.records.put({ key: `orphan/${id}/${message.id}`, value, ttlMs: ORPHAN_TTL_MS })
+    const record = { key: `orphan/${id}/${message.id}`, value, ttlMs: ORPHAN_TTL_MS }
+    await this.#parts.store.records.put(record).catch((error: unknown) => this.#parts.lifecycle.error(error))
   }
 
   #note(name: ResultEventName, id: string | undefined, message: EventMessage): void {

@@ -132,13 +132,13 @@ class Simulation {
     const skewMs = this.#random.chance(0.7) ? 0 : this.#random.between(-300_000, 300_000)
     const process = new SimProcess(name, this.#time, skewMs)
     const gateway = this.#variant.core.createGateway({
-      ...{
-        clock: process.clock,
-        storeTimeoutMs: TIMEOUT_MS,
-        publishTimeoutMs: TIMEOUT_MS,
-        relayAfterMs: RELAY_AFTER_MS,
-      },
-      ...{ drainMs: 1000, operationTtlMs: this.#isLongLived ? 3_600_000 : 3000, ...this.#limits },
+      clock: process.clock,
+      storeTimeoutMs: TIMEOUT_MS,
+      publishTimeoutMs: TIMEOUT_MS,
+      relayAfterMs: RELAY_AFTER_MS,
+      drainMs: 1000,
+      operationTtlMs: this.#isLongLived ? 3_600_000 : 3000,
+      ...this.#limits,
       transport: this.#network.transportOf(process),
       store: this.#network.storeOf(process),
     })

@@ -20,7 +20,7 @@ export interface Scenario {
 }
 
 /** How many interleavings a scenario is tried with. */
-export const RUNS = process.env.DEEP === '1' ? 20_000 : 2000
+const RUNS = process.env.DEEP === '1' ? 20_000 : 2000
 /** How many interleavings may pass before a mutant is found. */
 export const MUTANT_RUNS = 2000
 

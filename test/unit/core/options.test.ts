@@ -68,6 +68,11 @@ describe('options of a gateway', () => {
   })
 
   it.each<[object, string | RegExp]>([
+    [
+      { transport: memoryTransport },
+      /^transport is a function \(is it to be called: memoryTransport\(\)\?\); allowed is/,
+    ],
+    [{ waitMs: () => 5 }, /^waitMs is a function \(is it to be called: waitMs\(\)\?\);/],
     [{ transport: undefined }, 'transport is undefined; allowed is a transport, such as memoryTransport().'],
     [{ transport: null }, /^transport is null;/],
     [

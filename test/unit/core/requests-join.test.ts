@@ -271,6 +271,23 @@ describe('request: one that joined hears no "accepted" before the confirmation',
     expect(await b.ask.request({ n: 1 }, { idempotencyKey: 'k', waitMs: 0 })).toMatchObject({ kind: 'accepted' })
   })
 
+  it.each([
+    ['an hour ahead', 3_600_000],
+    ['an hour behind', -3_600_000],
+  ])('FM-D13 with the clock of the store %s it hears it in time all the same', async (_, skew) => {
+    const storeClock = createFakeClock()
+    const store = memoryStore({ clock: storeClock })
+    const clock = createFakeClock()
+    const transport = memoryTransport({ clock })
+    const [a, b] = [await openWorld({ clock, store, transport }), await openWorld({ clock, store, transport })]
+    storeClock.shift(skew)
+    void a.ask.request({ n: 1 }, { idempotencyKey: 'k' })
+    await clock.flush()
+    const second = b.ask.request({ n: 1 }, { idempotencyKey: 'k', waitMs: 0 })
+    await clock.advance(1020)
+    expect(await second).toMatchObject({ kind: 'accepted', because: 'preference' })
+  })
+
   it('a result meanwhile is a result', async () => {
     const { ask, clock, transport } = await openHeld()
     const first = ask.request({ n: 1 }, { idempotencyKey: 'k', waitMs: 0 })

@@ -364,6 +364,16 @@ describe('request: the end', () => {
     expect(errors).toMatchObject([{ code: 'ERR_STORE_UNAVAILABLE' }])
   })
 
+  it('FM-P7 a store that hangs then costs no more than 200 ms', async () => {
+    const clock = createFakeClock()
+    const storeFaults = (call: string) => (call === 'get' ? 'hang' : 'ok')
+    const { ask } = await openWorld({ clock, store: memoryStore({ clock }), storeFaults })
+    const reply = watch(ask.request({ n: 1 }, { waitMs: 100 }))
+    await clock.advance(330)
+    expect(reply.isSettled).toBe(true)
+    expect(await reply.promise).toMatchObject({ kind: 'accepted', because: 'timeout' })
+  })
+
   it('FM-D19 an operation that somebody has deleted goes on as far as anybody can tell', async () => {
     const clock = createFakeClock()
     const store = memoryStore({ clock })

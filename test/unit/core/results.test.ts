@@ -179,6 +179,32 @@ describe('results: the shared copy', () => {
     expect(counted(running)).toMatchObject({ unexpected: 2, orphan: 1, completed: 1 })
   })
 
+  it('FM-F11 reports an undeclared type once, and not more types than anybody would read of', async () => {
+    const running = await openRunning()
+    const { transport, message, errors } = running
+    for (let time = 0; time < 2; time += 1) await transport.deliver('shared', message({ type: 'Other' }))
+    const text = 'Other is no result of Ask; there are: Ask::Failed, Done, NotDone.'
+    expect(errors).toMatchObject([{ code: 'ERR_UNEXPECTED_RESULT', message: text }])
+    for (let count = 0; count < 200; count += 1) await transport.deliver('shared', message({ type: `Other${count}` }))
+    expect(errors).toHaveLength(100)
+    expect(counted(running).unexpected).toBe(202)
+  })
+
+  it('tells of one whose command this instance does not know', async () => {
+    const running = await openRunning()
+    const { store, transport, message, errors, request } = running
+    const elsewhere = { ...message(), id: 'elsewhere', type: 'Tell' }
+    await store.create({
+      id: 'elsewhere',
+      command: 'Tell',
+      request: request ?? elsewhere,
+      ttlMs: 1000,
+      retentionMs: 1000,
+    })
+    await transport.deliver('shared', message({ correlationId: 'elsewhere' }))
+    expect(errors).toMatchObject([{ message: 'Done is no result of Tell; there are: .' }])
+  })
+
   it.each<[string, Partial<EventInit>]>([
     ['without an id', { correlationId: undefined, type: 'Done' }],
     ['with an id that is none', { correlationId: 'a b', type: 'Done' }],
