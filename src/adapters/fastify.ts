@@ -14,9 +14,12 @@ async function answer(request: FastifyRequest, reply: FastifyReply, by: (request
   await send(reply, await by(toHttpRequest(raw, reply.raw, { url, params, body, raw: request })))
 }
 
-/** Resolves when the answer is written: Fastify answers by itself when a handler has come to its end before. */
+/** Resolves when the answer is written: Fastify answers by itself where a handler has come to its end before. */
 async function send(reply: FastifyReply, { body, stream, ...head }: HttpReply): Promise<void> {
-  if (reply.sent || reply.raw.destroyed) return
+  if (reply.sent || reply.raw.destroyed) {
+    reply.hijack()
+    return
+  }
   reply.code(head.status)
   for (const [name, value] of headersOf(head, reply.request.raw)) {
     reply.header(name, mergeHeader(name, value, reply.getHeader(name)))

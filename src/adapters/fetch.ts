@@ -46,8 +46,9 @@ async function answer(by: Answer, request: Request, { params = {}, body }: Fetch
   const { method } = request
   const headers = Object.fromEntries(request.headers)
   const isOpen = body === undefined && method !== 'GET' && method !== 'HEAD'
-  const length = headers['content-length']
-  const readBody = isOpen ? (limit: number) => collectBody(chunksOf(request), limit, length) : undefined
+  const readBody = isOpen
+    ? (limit: number) => collectBody(bodyOf(request), limit, headers['content-length'])
+    : undefined
   let leave = () => {}
   const onGone = (listener: () => void) => {
     leave = listener
@@ -57,13 +58,13 @@ async function answer(by: Answer, request: Request, { params = {}, body }: Fetch
     return () => request.signal.removeEventListener('abort', listener)
   }
   const reply = await by({ method, url: pathname + search, params, headers, body, readBody, onGone, raw: request })
-  const closing = reply.closeConnection ? { connection: 'close' } : {}
+  const closing = reply.closeConnection && { connection: 'close' }
   const init = { status: reply.status, headers: { ...reply.headers, ...closing } }
   return new Response(reply.stream ? toBytes(reply.stream, () => leave()) : (reply.body ?? null), init)
 }
 
 /** A body of known length is read in one go, for which servers have a fast path; they cut it at that length. */
-async function* chunksOf(request: Request): AsyncGenerator<Uint8Array> {
+async function* bodyOf(request: Request): AsyncGenerator<Uint8Array> {
   if (request.bodyUsed) return
   if (request.headers.has('content-length')) yield new Uint8Array(await request.arrayBuffer())
   else yield* request.body ?? []

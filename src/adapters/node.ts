@@ -24,7 +24,8 @@ export function toHttpRequest(message: IncomingMessage, response: ServerResponse
   const body = bytes === undefined ? taken : undefined
   return {
     method: message.method ?? 'GET',
-    url: routed.url,
+    // RFC 9112 section 3.2.2: a server must take the absolute form too.
+    url: routed.url.replace(/^[a-z][a-z\d+.-]*:\/\/[^/?#]*/i, ''),
     params: toParams(routed.params),
     headers: message.headers,
     body,

@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer'
 import type { Clock } from './clock.js'
 import { GatewayError } from './errors.js'
 import { createId } from './ids.js'
@@ -99,6 +100,7 @@ export function isJson(contentType: string): boolean {
  */
 export function parseData(message: Pick<EventMessage, 'body' | 'contentType'>): unknown {
   if (!isJson(message.contentType)) return message.body
+  if (!isUtf8(message.body)) throw new SyntaxError('The body is not UTF-8.')
   return JSON.parse(textOf(message.body))
 }
 

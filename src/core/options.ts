@@ -143,7 +143,8 @@ function describe(value: object | null): string {
 }
 
 function checkParts({ transport, store, service, clock }: CoreOptions): void {
-  if (typeof transport?.publish !== 'function' || typeof transport.subscribe !== 'function') {
+  const methods = ['start', 'close', 'publish', 'subscribe', 'check'] as const
+  if (!methods.every((method) => typeof transport?.[method] === 'function')) {
     throw configError('transport', transport, 'a transport, such as memoryTransport()')
   }
   if (store !== undefined && store !== 'none' && typeof store?.complete !== 'function') {

@@ -5,7 +5,7 @@ import type { Operation } from '../core/operation.js'
 import type { HttpAnswer } from './outcomes.js'
 import { jitteredRetryAfter, type Problem, problemReply, replyOf, typeName } from './problem.js'
 import { encodeLocation, isAnswerStatus, isBodiless, isSafeHeader } from './safe-headers.js'
-import { type HttpSettings, httpSettingsOf, operationUrl } from './settings.js'
+import { type HttpSettings, httpOptionsOf, httpSettingsOf, operationUrl } from './settings.js'
 import type { HttpReply } from './types.js'
 
 /**
@@ -45,8 +45,9 @@ function render(gateway: GatewayContext, operation: Operation, isFirst: boolean)
     const { title } = ERRORS[code]
     return problemReply(settings, new GatewayError(code, error?.message ?? title, { operationId: id, isFinal: true }))
   }
-  const outcome = gateway.commandOf(command)?.outcomeOf(result.type)
-  if (outcome === undefined) {
+  const plan = gateway.commandOf(command)
+  const outcome = plan?.outcomeOf(result.type)
+  if (plan === undefined || outcome === undefined) {
     const text = `This instance has no outcome for ${result.type} of the command ${command}.`
     throw new GatewayError('ERR_UNKNOWN_COMMAND', text, { operationId: id })
   }
@@ -55,7 +56,7 @@ function render(gateway: GatewayContext, operation: Operation, isFirst: boolean)
   const answer = made ?? defaultAnswer(outcome.state)
   if (!isAnswerStatus(answer.status)) throw unusable(`The status ${String(answer.status)} cannot be answered.`, id)
   return answer.problem === undefined
-    ? renderAnswer(answer, event, settings)
+    ? renderAnswer(answer, event, { settings, produces: httpOptionsOf(plan.definition).produces })
     : renderProblem({ answer, event, operation, settings, isFirst })
 }
 
@@ -72,7 +73,19 @@ function defaultAnswer(state: 'succeeded' | 'failed'): HttpAnswer {
   return state === 'succeeded' ? { status: 200 } : { status: 500, problem: { status: 500 } }
 }
 
-function renderAnswer(answer: HttpAnswer, event: Event, settings: HttpSettings): HttpReply {
+/** JSON, and what the command says it produces; a worker must not make a page out of an answer. */
+function answerType({ contentType }: Event, produces: readonly string[] = []): string {
+  const isDeclared = produces.includes(contentType.split(';', 1)[0]?.trim().toLowerCase() ?? '')
+  const isKnown = (isJson(contentType) || isDeclared) && isSafeHeader('content-type', contentType)
+  return isKnown ? contentType : 'application/octet-stream'
+}
+
+interface Rules {
+  readonly settings: HttpSettings
+  readonly produces: readonly string[] | undefined
+}
+
+function renderAnswer(answer: HttpAnswer, event: Event, { settings, produces }: Rules): HttpReply {
   const headers = checkedHeaders(answer, event, settings)
   if (isBodiless(answer.status)) return { status: answer.status, headers }
   if (answer.body !== undefined) {
@@ -82,7 +95,7 @@ function renderAnswer(answer: HttpAnswer, event: Event, settings: HttpSettings):
       body: JSON.stringify(answer.body),
     }
   }
-  const contentType = isSafeHeader('content-type', event.contentType) ? event.contentType : 'application/octet-stream'
+  const contentType = answerType(event, produces)
   return { status: answer.status, headers: { 'content-type': contentType, ...headers }, body: event.body }
 }
 

@@ -125,10 +125,12 @@ function conditionsOf(request: HttpRequest): Readonly<Record<string, string>> | 
 function idempotencyKeyOf({ request }: Call, isRequired: boolean): string | undefined {
   if (!(UNSAFE as readonly string[]).includes(request.method)) return undefined
   const key = readIdempotencyKey(request.headers['idempotency-key'])
-  if (key === undefined && isRequired) {
+  // Keys are the client's, and told apart by where they were sent.
+  if (key !== undefined) return JSON.stringify([request.method, request.url.split('?', 1)[0], key])
+  if (isRequired) {
     throw new GatewayError('ERR_IDEMPOTENCY_KEY_MISSING', 'Send an Idempotency-Key header, such as a quoted UUID.')
   }
-  return key
+  return undefined
 }
 
 function optionsOf({ request, waitMs, deferrable }: Call, principal: string | undefined): RequestOptions {
@@ -155,7 +157,8 @@ function answerAccepted(call: Call, operation: Operation, reason: Because): Http
     return problemReply(settings, new GatewayError(NO_202[because], text, { operationId, outcome: 'unknown' }))
   }
   const { onTimeout } = httpOptionsOf(command.plan.definition)
-  if (onTimeout === 'gateway-timeout' && because === 'timeout' && !preferences.respondAsync) {
+  const isDue = because === 'timeout' || because === 'preference'
+  if (onTimeout === 'gateway-timeout' && isDue && !preferences.respondAsync) {
     const text = 'The operation goes on; its URL is the instance. A retry needs the same Idempotency-Key.'
     return problemReply(settings, new GatewayError('ERR_RESULT_TIMEOUT', text, { operationId }))
   }
@@ -180,6 +183,8 @@ function accepted({ command, settings, preferences, waitMs }: Call, operation: O
     'content-type': 'application/json',
     location: locate(command, operation) ?? url,
     'content-location': url,
+    // Where the operation always answers 200, pollers must be told that its answer is not the final one.
+    ...(settings.statusStyle === 'document' && { 'operation-location': url }),
     link: `<${url}>; rel="status"`,
     'retry-after': String(settings.retryAfterSeconds),
     'cache-control': 'no-store',

@@ -15,7 +15,9 @@ export async function callHook<T>(name: string, hook: () => T | Promise<T>): Pro
 /** Whose request it is; undefined without the hook. */
 export async function principalOf(settings: HttpSettings, request: HttpRequest): Promise<string | undefined> {
   const { principal } = settings
-  return principal && callHook('principal', () => principal(toHookRequest(request)))
+  const value: unknown = principal && (await callHook('principal', () => principal(toHookRequest(request))))
+  if (value === undefined || typeof value === 'string') return value
+  throw new GatewayError('ERR_HOOK', `principal must give a text or undefined; it gave ${typeof value}.`)
 }
 
 /** The request with its query, which is parsed only when a hook asks. */

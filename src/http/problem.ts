@@ -1,5 +1,7 @@
+import { STATUS_CODES } from 'node:http'
 import type { GatewayContext } from '../core/command.js'
 import { ERRORS, type ErrorCode, GatewayError, isGatewayError, toGatewayError } from '../core/errors.js'
+import { isSafeHeader } from './safe-headers.js'
 import { type HttpSettings, httpSettingsOf, operationUrl } from './settings.js'
 import type { HttpReply } from './types.js'
 
@@ -70,9 +72,11 @@ export function problemReply(settings: HttpSettings, error: unknown): HttpReply 
   const status = code === 'ERR_HOOK' ? (statusOf(known.cause) ?? byCode) : byCode
   const byDefault = code === 'ERR_PUBLISH_UNCONFIRMED' ? 'unknown' : 'not-accepted'
   const outcome = status === 503 ? (details.outcome ?? byDefault) : undefined
+  // What a hook refuses by its own status is named after that status.
+  const name = byCode === status ? undefined : STATUS_CODES[status]
   const problem: Problem = {
-    type: settings.problemBase + typeName(code),
-    title: ERRORS[code].title,
+    type: settings.problemBase + typeName(name ?? code),
+    title: name ?? ERRORS[code].title,
     status,
     // The text of a foreign error may tell what is nobody's business.
     detail: code === 'ERR_INTERNAL' ? undefined : known.message,
@@ -141,12 +145,20 @@ const PARSER_TEXTS = {
   ERR_UNSUPPORTED_MEDIA_TYPE: 'Send the body as application/json.',
 } as const
 
-function headersOf({ details, code }: GatewayError, status: number): Record<string, string> {
+function headersOf({ details, code, cause }: GatewayError, status: number): Record<string, string> {
   const headers: Record<string, string> = { ...details.headers }
+  // RFC 9110 section 15.5.2 wants a challenge; a hook knows better which one.
+  if (status === 401) headers['www-authenticate'] = challengeOf(cause) ?? 'Bearer'
   if (status === 503 || status === 429)
     headers['retry-after'] = String(details.retryAfterSeconds ?? jitteredRetryAfter())
   if (code === 'ERR_IDEMPOTENCY_IN_USE') headers['retry-after'] = '1'
   return headers
+}
+
+function challengeOf(error: unknown): string | undefined {
+  const { headers } = (error ?? {}) as { readonly headers?: Readonly<Record<string, unknown>> }
+  const value = headers?.['www-authenticate'] ?? headers?.['WWW-Authenticate']
+  return isSafeHeader('www-authenticate', value) ? value : undefined
 }
 
 /** The 4xx that an error of a hook or of a parser carries, as most frameworks' errors do. */

@@ -172,10 +172,19 @@ function checkCommand(definition: object): void {
   resolveNumbers(COMMAND_NUMBERS, options as Readonly<Record<string, unknown>>)
   checkFunction('input', options.input)
   checkFunction('headers', options.headers)
+  check(
+    ['accepted', accepted],
+    accepted === undefined || (typeof accepted === 'object' && accepted !== null),
+    '{ location }',
+  )
   if (accepted !== undefined) refuseUnknown(accepted, ['location'], 'accepted')
   checkFunction('accepted.location', accepted?.location)
-  check(['methods', methods], isTextList(methods), "a list of methods such as ['GET']")
-  check(['produces', produces], isTextList(produces), "a list of media types such as ['application/json']")
+  check(['methods', methods], isTextList(methods, /^[A-Z]+$/), "a list of methods such as ['GET']")
+  check(
+    ['produces', produces],
+    isTextList(produces, /^[\w.+-]+\/[\w.+-]+$/),
+    "a list of media types such as ['application/json']",
+  )
   checkChoice('onTimeout', onTimeout, ['accepted', 'gateway-timeout'])
   checkChoice('idempotencyKey', idempotencyKey, ['optional', 'required'])
 }
@@ -185,10 +194,8 @@ function checkChoice(name: string, value: string | undefined, choices: readonly 
   check([name, value], value === undefined || choices.includes(value), allowed)
 }
 
-function isTextList(value: unknown): boolean {
-  return (
-    value === undefined || (Array.isArray(value) && value.length > 0 && value.every((item) => typeof item === 'string'))
-  )
+function isTextList(value: unknown, pattern: RegExp): boolean {
+  return value === undefined || (Array.isArray(value) && value.length > 0 && value.every((item) => pattern.test(item)))
 }
 
 function checkFunction(name: string, value: unknown): void {

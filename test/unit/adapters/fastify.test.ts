@@ -3,7 +3,7 @@ import { createRequire } from 'node:module'
 import fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyServerOptions } from 'fastify'
 import { handle, operations, problems, respond } from 'respond-async/fastify'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
-import { startGateway } from './support.js'
+import { post, startGateway } from './support.js'
 
 type Framework = (options?: FastifyServerOptions) => FastifyInstance
 
@@ -193,6 +193,36 @@ describe.each([
     expect(stream.payload).toMatch(/"status":"canceled"/)
     await vi.waitFor(() => expect(hooks.filter((hook) => hook.endsWith(events))).toHaveLength(2))
     expect(hooks).toEqual(['/users', '/users', events].flatMap((path) => [`onSend ${path}`, `onResponse ${path}`]))
+  })
+
+  it('FM-A17 sends nothing to a client that has left, so that no hook sees an answer', async () => {
+    const { gateway, createUser } = await startGateway({ waitMs: 20_000 })
+    const app = create()
+    const onSend = vi.fn(async () => undefined)
+    app.addHook('onSend', onSend)
+    app.register(operations(gateway))
+    app.post('/users', handle(createUser))
+    const url = await app.listen({ host: '127.0.0.1', port: 0 })
+    const controller = new AbortController()
+    const left = fetch(`${url}/users`, { ...post('nobody'), signal: controller.signal })
+    await vi.waitFor(() => expect(gateway.counters.pending).toBe(1))
+    controller.abort()
+    await expect(left).rejects.toThrow()
+    await vi.waitFor(() => expect(gateway.counters.gone).toBe(1))
+    expect((await fetch(`${url}/users`, post('ann'))).status).toBe(201)
+    expect(onSend).toHaveBeenCalledOnce()
+  })
+
+  it('leaves a reply alone that the application has taken over', async () => {
+    const { createUser } = await startGateway()
+    const app = create()
+    app.post('/users', async (request, reply) => {
+      reply.hijack()
+      const send = vi.spyOn(reply, 'send')
+      await respond(createUser, request, reply, { username: 'ann' })
+      reply.raw.end(`sent ${send.mock.calls.length} times`)
+    })
+    expect((await app.inject(user('ann'))).payload).toBe('sent 0 times')
   })
 
   it('is not bent by serializers of the application', async () => {

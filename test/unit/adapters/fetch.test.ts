@@ -1,3 +1,4 @@
+import { getEventListeners } from 'node:events'
 import { Hono } from 'hono'
 import { handle, operations, respond } from 'respond-async/fetch'
 import { describe, expect, it, vi } from 'vitest'
@@ -82,6 +83,14 @@ describe('fetch adapter', () => {
     expect(gateway.counters.created).toBe(0)
   })
 
+  it('forgets the request when it is answered', async () => {
+    const { createUser } = await startGateway()
+    const request = new Request(URL, post('ann'))
+    const listen = vi.spyOn(request.signal, 'addEventListener')
+    await handle(createUser)(request)
+    expect([listen.mock.calls.length, getEventListeners(request.signal, 'abort')]).toEqual([1, []])
+  })
+
   it('FM-E1 frees the wait of a client that leaves, also when it has left before', async () => {
     const { gateway, createUser } = await startGateway()
     const controller = new AbortController()
@@ -145,12 +154,18 @@ describe('fetch adapter', () => {
     expect([answer.status, answer.headers.get('connection')]).toEqual([503, 'close'])
   })
 
+  it('looks for no body in a GET', async () => {
+    const { createUser } = await startGateway({}, { methods: ['GET'], input: () => ({ username: 'ann' }) })
+    const answer = await handle(createUser)(new Request(URL, { headers: { 'content-type': 'text/plain' } }))
+    expect(answer.status).toBe(201)
+  })
+
   it('gets the parameters of a Hono route', async () => {
-    const { createUser } = await startGateway()
+    const { createUser } = await startGateway({}, { input: ({ params }) => ({ username: params['team'] ?? '' }) })
     const create = handle(createUser)
     const app = new Hono().post('/teams/:team/users', (context) =>
       create(context.req.raw, { params: context.req.param() }),
     )
-    expect((await app.request('/teams/a/users', post('ann'))).status).toBe(201)
+    expect(await (await app.request('/teams/a%20b/users', post('ann'))).json()).toEqual({ id: 'a b' })
   })
 })

@@ -5,6 +5,7 @@ import {
   createGateway,
   type GatewayError,
   type GatewayOptions,
+  type HttpCommandOptions,
   memoryStore,
   memoryTransport,
   problem,
@@ -23,7 +24,7 @@ interface Events {
 }
 
 /** A started gateway, and a worker that creates every user but `nobody`, for whom it never answers. */
-export async function startGateway(options: Partial<GatewayOptions> = {}) {
+export async function startGateway(options: Partial<GatewayOptions> = {}, http: HttpCommandOptions<User> = {}) {
   const transport = memoryTransport()
   const gateway = createGateway<Events>({
     transport,
@@ -36,6 +37,7 @@ export async function startGateway(options: Partial<GatewayOptions> = {}) {
   const errors: GatewayError[] = []
   gateway.on('error', (error) => errors.push(error))
   const createUser = gateway.command({
+    ...http,
     publish: 'CreateUser::Requested',
     outcomes: {
       'CreateUser::UserCreated': created(({ data }) => `/users/${data.id}`),

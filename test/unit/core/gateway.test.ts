@@ -156,11 +156,12 @@ describe('close', () => {
       ...{ isStarted: false, transportFaults: (call) => (call === 'start' ? held.opened : 'ok') },
     })
     const started = gateway.start()
+    started.catch(() => {})
     const closing = watch(gateway.close())
     await clock.flush()
     expect(closing.isSettled).toBe(false)
     held.open()
-    await started
+    await expect(started).rejects.toMatchObject({ code: 'ERR_CLOSED' })
     await closing.promise
     await expect(ask.request({ n: 1 })).rejects.toMatchObject({ code: 'ERR_CLOSED' })
     expect(gateway.isReady).toBe(false)

@@ -61,11 +61,15 @@ describe('renderEnd: successes', () => {
     expect([reply.status, reply.headers['content-type'], reply.body]).toEqual([200, 'application/json', '[7]'])
   })
 
-  it('takes the content type of the event, unless no header can carry it', async () => {
-    const png = await render({ type: 'Found', contentType: 'image/png', body: Uint8Array.of(1, 2) })
-    expect([png.reply.headers['content-type'], png.reply.body]).toEqual(['image/png', Uint8Array.of(1, 2)])
-    const odd = await render({ type: 'Found', contentType: 'a/b\r\nset-cookie: x' })
-    expect(odd.reply.headers['content-type']).toBe('application/octet-stream')
+  it('F18 a body that is not JSON has the type that the command declares, never one that a worker chooses', async () => {
+    const event = { type: 'Found', contentType: 'image/png', body: Uint8Array.of(1, 2) }
+    const outcomes = { Found: 'succeeded' } as const
+    const png = await render(event, { command: { outcomes, produces: ['image/png'] } })
+    expect([png.reply.headers['content-type'], png.reply.body]).toEqual(['image/png', event.body])
+    for (const contentType of ['image/png', 'text/html', 'a/b\r\nset-cookie: x', 'application/json\r\nx: y']) {
+      const { reply } = await render({ ...event, contentType })
+      expect(reply.headers['content-type'], contentType).toBe('application/octet-stream')
+    }
   })
 
   it.each([
