@@ -46,9 +46,8 @@ async function answer(by: Answer, request: Request, { params = {}, body }: Fetch
   const { method } = request
   const headers = Object.fromEntries(request.headers)
   const isOpen = body === undefined && method !== 'GET' && method !== 'HEAD'
-  const readBody = isOpen
-    ? (limit: number) => collectBody(bodyOf(request), limit, headers['content-length'])
-    : undefined
+  const length = headers['content-length']
+  const readBody = isOpen ? (limit: number) => collectBody(bodyOf(request), limit, length) : undefined
   let leave = () => {}
   const onGone = (listener: () => void) => {
     leave = listener
@@ -76,8 +75,7 @@ function toBytes(chunks: AsyncIterable<string>, leave: () => void): ReadableStre
   return new ReadableStream({
     async pull(controller) {
       const { done, value } = await iterator.next()
-      if (done) controller.close()
-      else controller.enqueue(Buffer.from(value))
+      return done ? controller.close() : controller.enqueue(Buffer.from(value))
     },
     async cancel() {
       leave()

@@ -77,3 +77,88 @@ describe('typical mistakes', () => {
     await gateway.close()
   })
 })
+
+interface Shop {
+  Ordered: { item: string }
+  Shipped: { item: string }
+}
+
+async function openShop(options: object = {}, command: object = {}) {
+  const transport = memoryTransport()
+  const gateway = createGateway<Shop>({ transport, ...options })
+  const order = gateway.command({ publish: 'Ordered', outcomes: { Shipped: ok() }, ...command })
+  const events: string[] = []
+  await gateway.start()
+  const reading = { kind: 'shared', group: 'workers' } as const
+  const reader = await transport.subscribe({ channel: 'requests', types: ['Ordered'], reading }, async (request) => {
+    events.push(request.id)
+    if (!Buffer.from(request.body).toString().includes('silent')) {
+      await transport.publish({ ...request, id: `r-${request.id}`, type: 'Shipped' }, { channel: 'results' })
+    }
+    return 'ack'
+  })
+  const answer = onFetch.handle(order)
+  onFetch.operations(gateway)
+  const send = (path: string, init: { method?: string; headers?: Record<string, string>; item?: string } = {}) =>
+    answer(
+      new Request(`http://localhost${path}`, {
+        method: init.method ?? 'POST',
+        headers: { 'content-type': 'application/json', ...init.headers },
+        body: JSON.stringify({ item: init.item ?? 'tea' }),
+      }),
+    )
+  const close = async () => {
+    await reader.close()
+    await gateway.close({ drainMs: 0 })
+  }
+  return { send, events, close }
+}
+
+describe('what a reviewer broke', () => {
+  it('H13 an Idempotency-Key belongs to the method and path where it was sent', async () => {
+    const { send, events, close } = await openShop()
+    const headers = { 'idempotency-key': '"k"' }
+    await send('/a/1', { method: 'PUT', headers })
+    expect((await send('/b/2', { headers })).headers.get('idempotent-replayed')).toBeNull()
+    expect((await send('/b/2?x=1', { headers })).headers.get('idempotent-replayed')).toBe('true')
+    expect(events).toHaveLength(2)
+    await close()
+  })
+
+  it('B05 wait=0 alone is a gateway time-out where the command says so', async () => {
+    const { send, close } = await openShop({}, { onTimeout: 'gateway-timeout' })
+    expect((await send('/a', { item: 'silent', headers: { prefer: 'wait=0' } })).status).toBe(504)
+    expect((await send('/a', { item: 'silent', headers: { prefer: 'respond-async, wait=0' } })).status).toBe(202)
+    await close()
+  })
+
+  it('D02 the 202 of the document style names its operation for pollers', async () => {
+    const { send, close } = await openShop({ statusStyle: 'document' })
+    const reply = await send('/a', { headers: { prefer: 'respond-async' } })
+    expect(reply.headers.get('operation-location')).toBe(reply.headers.get('content-location'))
+    await close()
+  })
+
+  it('a refusal by a hook is named after its status, and a 401 carries a challenge', async () => {
+    const refusal = Object.assign(new Error('no'), { status: 401, headers: { 'www-authenticate': 'Basic realm="x"' } })
+    for (const [thrown, challenge] of [
+      [refusal, 'Basic realm="x"'],
+      [{ status: 401 }, 'Bearer'],
+    ] as const) {
+      const principal = () => {
+        throw thrown
+      }
+      const { send, close } = await openShop({ principal })
+      const reply = await send('/a')
+      expect(reply.headers.get('www-authenticate')).toBe(challenge)
+      expect(await reply.json()).toMatchObject({ status: 401, type: expect.stringMatching(/:unauthorized$/) })
+      await close()
+    }
+  })
+
+  it('a principal that is no text is refused', async () => {
+    const { send, close } = await openShop({ principal: () => ({ id: 1 }) as never })
+    expect((await send('/a')).status).toBe(500)
+    await close()
+  })
+})
