@@ -91,11 +91,17 @@ export class Results {
 
   async #wake(id: string, message: EventMessage): Promise<undefined> {
     try {
-      if (this.#byType.has(message.type)) await this.#complete(id, message)
+      if (this.#byType.has(message.type)) this.#noteKept(id, message, await this.#complete(id, message))
       else if (this.#progressTypes.has(message.type)) await this.#progress(id, message)
     } catch (error) {
       this.#parts.lifecycle.error(error)
     }
+  }
+
+  /** What was kept beside the end is news to one reader only: the other finds it there. */
+  #noteKept(id: string, message: EventMessage, settled: Settled | undefined): void {
+    const verdict = settled?.verdict
+    if (verdict === 'late' || verdict === 'conflict') this.#note(verdict, id, message)
   }
 
   async #recordResult(id: string, message: EventMessage, { attempt }: Delivery): Promise<Settlement> {

@@ -53,6 +53,9 @@ async function* changesOf(
       yield next.version === latest.version ? SERVER_SENT_KEEP_ALIVE : messageOf(gateway, next)
       latest = next
     }
+  } catch (error) {
+    // The connection ends, and the client comes back; only the application hears why.
+    gateway.report(error)
   } finally {
     settings.streams -= 1
   }

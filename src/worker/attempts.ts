@@ -130,7 +130,9 @@ export class Attempts {
       )
     }
     const { events } = this.#parts.settings
-    if (events[event.type] === undefined && Object.keys(events).length > 0) {
+    // `<type>::Failed` and `<type>::Progress` are there for every request type, with or without a schema.
+    const isImplicit = event.type.startsWith(`${request.type}::`)
+    if (events[event.type] === undefined && Object.keys(events).length > 0 && !isImplicit) {
       throw new GatewayError('ERR_WORKER_FAILED', `There is no schema for ${event.type}, which a handler returned.`)
     }
     if (event.body === undefined) await validateData(events[event.type], event.data)

@@ -76,5 +76,25 @@ const expiryOrResult: Scenario = {
   ],
 }
 
+const deleted: Scenario = {
+  title: 'FM-D19 an operation that somebody deletes keeps nobody waiting, also when the broker refuses it',
+  async run(world) {
+    if (world.coin) world.fate = 'refused'
+    const site = await world.site()
+    site.ask({ waitMs: 20 })
+    world.later('delete', () => {
+      for (const id of world.createdAt.keys()) world.deleted.add(id)
+    })
+    await world.play({ timers: 2, withinMs: 50 })
+    await world.finish()
+  },
+  mutants: [
+    {
+      name: 'takes a refusal for recorded that was not',
+      patches: [{ file: 'src/core/outbox.ts', find: 'return settled !== undefined', replace: 'return true' }],
+    },
+  ],
+}
+
 /** Failure modes D: how operations end. */
-export const endings: readonly Scenario[] = [twoResults, cancelOrResult, expiryOrResult]
+export const endings: readonly Scenario[] = [twoResults, cancelOrResult, expiryOrResult, deleted]

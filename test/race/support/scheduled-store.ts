@@ -6,6 +6,8 @@ export interface Passage {
   travel(label: string): Promise<void>
   /** Called when the store has carried out a call. */
   done(method: keyof Store, value: unknown): void
+  /** Whether somebody has deleted the operation behind everybody's back. */
+  isDeleted(id: string): boolean
   /** Throws for calls that are to fail on their way. */
   fail(method: keyof Store): void
 }
@@ -30,9 +32,11 @@ export function scheduledStore(store: Store, passage: Passage): Store {
     start: () => store.start(),
     close: () => store.close(),
     create: wrap('create', (operation) => store.create(operation)),
-    complete: wrap('complete', (id, ending, records) => store.complete(id, ending, records)),
+    complete: wrap('complete', async (id, ending, records) => {
+      return passage.isDeleted(id) ? undefined : store.complete(id, ending, records)
+    }),
     progress: wrap('progress', (id, event) => store.progress(id, event)),
-    get: wrap('get', (id) => store.get(id)),
+    get: wrap('get', async (id) => (passage.isDeleted(id) ? undefined : store.get(id))),
     leaseUnpublished: wrap('leaseUnpublished', (request) => store.leaseUnpublished(request)),
     markPublished: wrap('markPublished', (ids, token) => store.markPublished(ids, token)),
     sweep: wrap('sweep', (limit) => store.sweep(limit)),

@@ -73,6 +73,8 @@ export class World {
   onWork: (message: EventMessage) => void = () => {}
   /** Store methods that fail, and how often. */
   readonly failures = new Map<keyof Store, number>()
+  /** Operations that the store does not have any more, although nobody has ended them. */
+  readonly deleted = new Set<string>()
   /** Request events in the order in which gateways asked to publish them. */
   readonly published: { readonly message: EventMessage; readonly at: number }[] = []
   /** When a timer fired last while the scenario played. */
@@ -146,7 +148,10 @@ export class World {
     const gateway = this.#core.createGateway({
       ...{ storeTimeoutMs: LONG_MS, publishTimeoutMs: LONG_MS, waitMs: 30_000, ...options, clock: this.clock },
       transport: this.#broker.connect(travel),
-      store: scheduledStore(this.store, { travel, done: this.#done, fail: this.#fail }),
+      store: scheduledStore(this.store, {
+        ...{ travel, done: this.#done, fail: this.#fail },
+        isDeleted: (id) => this.deleted.has(id),
+      }),
     })
     const definition = { publish: 'Do', outcomes: { Done: 'succeeded', Refused: 'failed' } } as const
     const command = gateway.command(definition)
@@ -242,7 +247,9 @@ export class World {
 
   async #isQuiet(): Promise<boolean> {
     if (this.#waiting().length > 0) return false
-    for (const id of this.createdAt.keys()) if ((await this.store.get(id))?.state === 'running') return false
+    for (const id of this.createdAt.keys()) {
+      if (!this.deleted.has(id) && (await this.store.get(id))?.state === 'running') return false
+    }
     return true
   }
 

@@ -43,4 +43,20 @@ describe('schemas', () => {
       ['Made', { id: 1 }],
     ])
   })
+
+  it('refuses a result of a type without a schema, but not the progress and failure that every type has', async () => {
+    const { worker, results, send } = await setupSchemas()
+    const misspelt = { type: 'Maed', data: {} } as never
+    await worker
+      .handle('Requested', async ({ progress }) => {
+        await progress({ percent: 50 })
+        return misspelt
+      })
+      .start()
+    await send()
+    expect(brief(results)).toMatchObject([
+      ['Requested::Progress', { percent: 50 }],
+      ['Requested::Failed', { reason: 'error' }],
+    ])
+  })
 })
