@@ -44,18 +44,13 @@ async function* changesOf(
     if (seen !== String(latest.version)) yield messageOf(gateway, latest)
     while (!isEnded(latest) && clock.monotonic() < until && !gateway.isClosing) {
       const waitMs = Math.max(1, Math.min(KEEP_ALIVE_MS, until - clock.monotonic()))
-      const next = await gateway.operations.wait(latest.id, {
-        waitMs,
-        seenVersion: latest.version,
-        onGone: request.onGone,
-      })
+      const wish = { waitMs, seenVersion: latest.version, onGone: request.onGone }
+      // A stream that cannot go on ends, and its client comes back; only the application hears why.
+      const next = await gateway.operations.wait(latest.id, wish).catch((error) => void gateway.report(error))
       if (next === undefined) return
       yield next.version === latest.version ? SERVER_SENT_KEEP_ALIVE : messageOf(gateway, next)
       latest = next
     }
-  } catch (error) {
-    // The connection ends, and the client comes back; only the application hears why.
-    gateway.report(error)
   } finally {
     settings.streams -= 1
   }
