@@ -31,7 +31,7 @@ export default defineConfig(({ mode }) => {
     resolve: { alias },
     test: {
       passWithNoTests: true,
-      // The deep run is two long files: they run side by side.
+      // The deep run is a few long files: they run side by side.
       ...(deep && { env: { DEEP: '1' }, maxWorkers: 2 }),
       reporters: reportFile ? ['default', ['json', { outputFile: reportFile }]] : ['default'],
       projects: [

@@ -4,6 +4,7 @@ import { handleOperations, mountOperations } from '../http/operations.js'
 import { assertCommand } from '../http/settings.js'
 import type { HttpReply, HttpRequest } from '../http/types.js'
 import type { Command, GatewayContext } from '../index.js'
+import { departureOf, toBytes } from './web.js'
 
 /** What a router knows of a request. */
 export interface FetchContext {
@@ -48,18 +49,12 @@ async function answer(by: Answer, request: Request, { params = {}, body }: Fetch
   const isOpen = body === undefined && method !== 'GET' && method !== 'HEAD'
   const length = headers['content-length']
   const readBody = isOpen ? (limit: number) => collectBody(bodyOf(request), limit, length) : undefined
-  let leave = () => {}
-  const onGone = (listener: () => void) => {
-    leave = listener
-    // Not before somebody waits: many servers make the signal when it is first asked for.
-    if (request.signal.aborted) listener()
-    else request.signal.addEventListener('abort', listener)
-    return () => request.signal.removeEventListener('abort', listener)
-  }
+  const departure = departureOf(request)
+  const { onGone } = departure
   const reply = await by({ method, url: pathname + search, params, headers, body, readBody, onGone, raw: request })
   const closing = reply.closeConnection && { connection: 'close' }
   const init = { status: reply.status, headers: { ...reply.headers, ...closing } }
-  return new Response(reply.stream ? toBytes(reply.stream, () => leave()) : (reply.body ?? null), init)
+  return new Response(reply.stream ? toBytes(reply.stream, departure.leave) : (reply.body ?? null), init)
 }
 
 /** A body of known length is read in one go, for which servers have a fast path; they cut it at that length. */
@@ -67,19 +62,4 @@ async function* bodyOf(request: Request): AsyncGenerator<Uint8Array> {
   if (request.bodyUsed) return
   if (request.headers.has('content-length')) yield new Uint8Array(await request.arrayBuffer())
   else yield* request.body ?? []
-}
-
-/** A reader that cancels has left, just as one whose connection is gone. */
-function toBytes(chunks: AsyncIterable<string>, leave: () => void): ReadableStream<Uint8Array> {
-  const iterator = chunks[Symbol.asyncIterator]()
-  return new ReadableStream({
-    async pull(controller) {
-      const { done, value } = await iterator.next()
-      return done ? controller.close() : controller.enqueue(Buffer.from(value))
-    },
-    async cancel() {
-      leave()
-      await iterator.return?.()
-    },
-  })
 }

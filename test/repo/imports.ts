@@ -25,10 +25,16 @@ const MEMORY = ['src/transports/memory', 'src/stores/memory']
 const RULES: Readonly<Record<string, Rule>> = {
   'src/core': { ours: [], packages: ['eventemitter3', 'p-timeout', 'ulid'], node: true },
   'src/http': { ours: ['src/core'], packages: [], node: true },
+  'src/adapters/web.ts': { ours: ['src/http'], types: ['src/index.ts'], packages: [], node: false },
   'src/adapters/node.ts': { ours: ['src/http'], types: ['src/index.ts'], packages: [], node: true },
   'src/adapters/express.ts': adapter('express'),
   'src/adapters/fastify.ts': adapter('fastify'),
-  'src/adapters/fetch.ts': { ours: ['src/http'], types: ['src/index.ts'], packages: [], node: true },
+  'src/adapters/fetch.ts': {
+    ours: ['src/http', 'src/adapters/web.ts'],
+    types: ['src/index.ts'],
+    packages: [],
+    node: true,
+  },
   'src/transports': { ours: ['src/core'], packages: [], node: true },
   'src/stores': { ours: ['src/core'], packages: [], node: true },
   'src/worker': { ours: ['src/core'], packages: ['eventemitter3'], node: true },

@@ -175,13 +175,16 @@ export class World {
     return site
   }
 
+  /** At a step of its own, lets the next timer fire if it is due within a time. */
+  tick(withinMs: number): void {
+    this.later('timer', () => {
+      if (this.clock.fireNext(withinMs)) this.timerAt = this.#steps
+    })
+  }
+
   /** Lets everything happen, and so many times the next timer fire that is due within a time. */
   async play({ timers = 0, withinMs = 0 } = {}): Promise<void> {
-    for (let count = 0; count < timers; count += 1) {
-      this.later('timer', () => {
-        if (this.clock.fireNext(withinMs)) this.timerAt = this.#steps
-      })
-    }
+    for (let count = 0; count < timers; count += 1) this.tick(withinMs)
     await this.#scheduler.waitIdle()
   }
 
