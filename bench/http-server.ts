@@ -8,13 +8,13 @@ import * as onExpress from 'respond-async/express'
 import * as onFastify from 'respond-async/fastify'
 import * as onFetch from 'respond-async/fetch'
 import { type Bridge, createBridge } from './bridge.js'
-import { createBackEnd, createBenchGateway } from './setup.js'
+import { createBackEnd, createBenchGateway, type StoreKind } from './setup.js'
 
 /** The frameworks, and what answers in them: nothing but the framework, the hand-written bridge, or the gateway. */
 export type Framework = 'fastify' | 'express' | 'node:http'
 
 /** Who answers. */
-export type Responder = 'bare' | 'bridge' | 'gateway'
+export type Responder = 'bare' | 'bridge' | 'gateway' | 'gateway without store'
 
 interface User {
   readonly id?: string
@@ -24,21 +24,30 @@ interface User {
 /** Starts a server in this process and gives its port. */
 export async function startServer(framework: Framework, responder: Responder): Promise<number> {
   const transport = await createBackEnd()
-  const { gateway, createUser } = await createBenchGateway(transport, 'memory')
-  const bridge = await createBridge(transport)
-  const parts = { gateway, createUser, bridge, responder }
+  // One of the two at most: the other would read every result as well.
+  const parts: Parts = {
+    gateway: responder.startsWith('gateway') ? await createBenchGateway(transport, storeOf(responder)) : undefined,
+    bridge: responder === 'bridge' ? await createBridge(transport) : undefined,
+  }
   if (framework === 'fastify') return startFastify(parts)
   return framework === 'express' ? startExpress(parts) : startFetch(parts)
 }
 
-type Parts = Awaited<ReturnType<typeof createBenchGateway>> & { readonly bridge: Bridge; readonly responder: Responder }
+interface Parts {
+  readonly gateway: Awaited<ReturnType<typeof createBenchGateway>> | undefined
+  readonly bridge: Bridge | undefined
+}
 
-async function startFastify({ gateway, createUser, bridge, responder }: Parts): Promise<number> {
+function storeOf(responder: Responder): StoreKind {
+  return responder === 'gateway' ? 'memory' : 'none'
+}
+
+async function startFastify({ gateway, bridge }: Parts): Promise<number> {
   const app = fastify()
-  if (responder === 'gateway') {
-    app.register(onFastify.operations(gateway))
-    app.post('/users', onFastify.handle(createUser))
-  } else if (responder === 'bridge') {
+  if (gateway !== undefined) {
+    app.register(onFastify.operations(gateway.gateway))
+    app.post('/users', onFastify.handle(gateway.createUser))
+  } else if (bridge !== undefined) {
     app.post('/users', async (request, reply) => {
       const { status, location, body } = toAnswer(await bridge.request(request.body, 5000))
       return reply.code(status).header('location', location).send(body)
@@ -48,13 +57,13 @@ async function startFastify({ gateway, createUser, bridge, responder }: Parts): 
   return (app.server.address() as AddressInfo).port
 }
 
-async function startExpress({ gateway, createUser, bridge, responder }: Parts): Promise<number> {
+async function startExpress({ gateway, bridge }: Parts): Promise<number> {
   const app = express()
   app.use(express.json())
-  if (responder === 'gateway') {
-    app.post('/users', onExpress.handle(createUser))
-    app.use('/operations', onExpress.operations(gateway))
-  } else if (responder === 'bridge') {
+  if (gateway !== undefined) {
+    app.post('/users', onExpress.handle(gateway.createUser))
+    app.use('/operations', onExpress.operations(gateway.gateway))
+  } else if (bridge !== undefined) {
     app.post('/users', async (request, response) => {
       const { status, location, body } = toAnswer(await bridge.request(request.body, 5000))
       response.status(status).set('location', location).json(body)
@@ -63,16 +72,17 @@ async function startExpress({ gateway, createUser, bridge, responder }: Parts): 
   return listen(createServer(app))
 }
 
-async function startFetch({ gateway, createUser, bridge, responder }: Parts): Promise<number> {
-  const answer = onFetch.handle(createUser)
-  onFetch.operations(gateway)
+async function startFetch({ gateway, bridge }: Parts): Promise<number> {
   const byHand = async (request: Request) => {
     const input = (await request.json()) as User
-    if (responder === 'bare') return Response.json({ id: '1', ...input }, { status: 201 })
+    if (bridge === undefined) return Response.json({ id: '1', ...input }, { status: 201 })
     const { status, location, body } = toAnswer(await bridge.request(input, 5000))
     return Response.json(body, { status, headers: { location } })
   }
-  return listen(createServer(getRequestListener(responder === 'gateway' ? (request) => answer(request) : byHand)))
+  if (gateway === undefined) return listen(createServer(getRequestListener(byHand)))
+  onFetch.operations(gateway.gateway)
+  const answer = onFetch.handle(gateway.createUser)
+  return listen(createServer(getRequestListener((request) => answer(request))))
 }
 
 async function listen(server: ReturnType<typeof createServer>): Promise<number> {

@@ -1,8 +1,8 @@
 import { cpus } from 'node:os'
 import { type CoreRow, printCore, type Variant } from './core.js'
-import { benchAccepted, benchHttp, type HttpRow, printHttp } from './http.js'
-import type { Framework, Responder } from './http-server.js'
-import { printTable, short } from './measure.js'
+import { benchHttp, type HttpRows, printHttp } from './http.js'
+import type { Framework } from './http-server.js'
+import { median, printTable, short } from './measure.js'
 import { ask, startChild } from './processes.js'
 import type { StormRow } from './storm.js'
 
@@ -46,15 +46,16 @@ async function benchVariants<Found>(task: string): Promise<Map<string, Found>> {
 async function benchServers(): Promise<number> {
   let bareUs = Number.NaN
   for (const connections of CONNECTIONS) {
-    const rows = new Map<string, Map<Responder, HttpRow>>()
-    for (const framework of FRAMEWORKS) rows.set(framework, await benchHttp(framework, connections))
+    const rows = new Map<string, HttpRows>()
+    const responders = ['bare', 'bridge', 'gateway without store', 'gateway'] as const
+    for (const framework of FRAMEWORKS) rows.set(framework, await benchHttp(framework, connections, { responders }))
     printHttp(`HTTP, ${connections} connections`, rows)
-    const bare = rows.get('fastify')?.get('bare')
-    if (connections === 64 && bare) bareUs = bare.cpuPerThousand * 1000
+    const bare = rows.get('fastify')?.get('bare') ?? []
+    if (connections === 64) bareUs = median(bare.map(({ cpuPerThousand }) => cpuPerThousand)) * 1000
   }
-  const accepted = new Map<string, Map<Responder, HttpRow>>()
-  for (const framework of FRAMEWORKS)
-    accepted.set(framework, new Map([['gateway', await benchAccepted(framework, 64)]]))
+  const accepted = new Map<string, HttpRows>()
+  const asked = { responders: ['gateway'], prefer: 'respond-async' } as const
+  for (const framework of FRAMEWORKS) accepted.set(framework, await benchHttp(framework, 64, asked))
   printHttp('202 at once (Prefer: respond-async), 64 connections', accepted)
   return bareUs
 }

@@ -7,7 +7,7 @@ import {
   type Gateway,
   problem,
 } from 'respond-async'
-import { type MemoryTransport, memoryStore, memoryTransport } from 'respond-async/memory'
+import { type MemoryTransport, memoryTransport } from 'respond-async/memory'
 
 /** The events of the bench. */
 export interface Events {
@@ -44,9 +44,8 @@ export async function createBenchGateway(
   store: StoreKind,
   waitMs = 5000,
 ): Promise<{ readonly gateway: Gateway<Events>; readonly createUser: CreateUser }> {
-  const limits = { maxPending: MANY, maxOpen: MANY, waitMs }
-  const kept = store === 'none' ? ('none' as const) : memoryStore({ maxOperations: 2_000_000 })
-  const gateway = createGateway<Events>({ transport, store: kept, ...limits })
+  const limits = { maxPending: MANY, maxOpen: MANY, maxOperations: 2_000_000, waitMs }
+  const gateway = createGateway<Events>({ transport, ...limits, ...(store === 'none' && { store }) })
   const createUser = gateway.command({
     publish: 'CreateUser::Requested',
     outcomes: {

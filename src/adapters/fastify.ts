@@ -5,7 +5,7 @@ import { handleOperations, mountOperations } from '../http/operations.js'
 import { type AnyGateway, assertCommand, httpSettingsOf } from '../http/settings.js'
 import type { HttpReply, HttpRequest } from '../http/types.js'
 import type { Command, GatewayContext } from '../index.js'
-import { headersOf, mergeHeader, toHttpRequest } from './node.js'
+import { eachHeader, mergeHeader, toHttpRequest } from './node.js'
 
 type RouteHandler = (request: FastifyRequest, reply: FastifyReply) => Promise<void>
 
@@ -15,17 +15,17 @@ async function answer(request: FastifyRequest, reply: FastifyReply, by: (request
 }
 
 /** Resolves when the answer is written: Fastify answers by itself where a handler has come to its end before. */
-async function send(reply: FastifyReply, { body, stream, ...head }: HttpReply): Promise<void> {
+function send(reply: FastifyReply, answer: HttpReply): FastifyReply | undefined {
   if (reply.sent || reply.raw.destroyed) {
     reply.hijack()
-    return
+    return undefined
   }
-  reply.code(head.status)
-  for (const [name, value] of headersOf(head, reply.request.raw)) {
-    reply.header(name, mergeHeader(name, value, reply.getHeader(name)))
-  }
+  const { status, body, stream } = answer
+  reply.code(status)
+  const existing = (name: string) => reply.getHeader(name)
+  eachHeader(answer, reply.request.raw, (name, value) => reply.header(name, mergeHeader(name, value, existing)))
   // Bytes go out as they are; to a text Fastify would add a charset, or apply the serializer of the scope.
-  await reply.send(stream ? Readable.from(stream) : typeof body === 'string' ? Buffer.from(body) : body)
+  return reply.send(stream ? Readable.from(stream) : typeof body === 'string' ? Buffer.from(body) : body)
 }
 
 /**

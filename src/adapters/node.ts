@@ -16,6 +16,8 @@ export interface Routed {
   readonly raw: unknown
 }
 
+type HeaderValue = number | string | string[] | undefined
+
 /** Translates a request of node:http, or of the compatibility layer of node:http2. */
 export function toHttpRequest(message: IncomingMessage, response: ServerResponse, routed: Routed): HttpRequest {
   // Some parsers leave an object behind even where they have not read the body, so the body itself is asked.
@@ -25,7 +27,7 @@ export function toHttpRequest(message: IncomingMessage, response: ServerResponse
   return {
     method: message.method ?? 'GET',
     // RFC 9112 section 3.2.2: a server must take the absolute form too.
-    url: routed.url.replace(/^[a-z][a-z\d+.-]*:\/\/[^/?#]*/i, ''),
+    url: routed.url.startsWith('/') ? routed.url : routed.url.replace(/^[a-z][a-z\d+.-]*:\/\/[^/?#]*/i, ''),
     params: toParams(routed.params),
     headers: message.headers,
     body,
@@ -39,9 +41,8 @@ export function toHttpRequest(message: IncomingMessage, response: ServerResponse
 export async function writeReply(response: ServerResponse, reply: HttpReply): Promise<void> {
   if (response.destroyed || response.headersSent) return
   response.statusCode = reply.status
-  for (const [name, value] of headersOf(reply, response.req)) {
-    response.setHeader(name, mergeHeader(name, value, response.getHeader(name)))
-  }
+  const existing = (name: string) => response.getHeader(name)
+  eachHeader(reply, response.req, (name, value) => response.setHeader(name, mergeHeader(name, value, existing)))
   if (reply.stream === undefined) {
     response.end(reply.body)
     return
@@ -51,18 +52,23 @@ export async function writeReply(response: ServerResponse, reply: HttpReply): Pr
   await pipeline(Readable.from(reply.stream), response).catch(() => {})
 }
 
-/** The headers of an answer on its connection; only HTTP/1 knows `Connection`. */
-export function headersOf({ headers, closeConnection }: HttpReply, message: IncomingMessage): [string, string][] {
-  const entries = Object.entries(headers)
-  if (closeConnection && message.httpVersionMajor === 1) entries.push(['connection', 'close'])
-  return entries
+/** Goes through the headers of an answer on its connection; only HTTP/1 knows `Connection`. */
+export function eachHeader(
+  { headers, closeConnection }: HttpReply,
+  message: IncomingMessage,
+  set: (name: string, value: string) => void,
+): void {
+  for (const name of Object.keys(headers)) set(name, headers[name] as string)
+  if (closeConnection && message.httpVersionMajor === 1) set('connection', 'close')
 }
 
-/** Adds to the lists that something in front has begun, and replaces every other header. */
-export function mergeHeader(name: string, value: string, existing: number | string | string[] | undefined): string {
-  if (existing === undefined || typeof existing === 'number') return value
-  if (name === 'vary') return appendVary(existing, ...value.split(','))
-  return name === 'link' ? appendLink(existing, value) : value
+/** Adds to the lists that something in front may have begun, and replaces every other header. */
+export function mergeHeader(name: string, value: string, existing: (name: string) => HeaderValue): string {
+  // Only of these is it asked: every answer comes through with all its headers.
+  if (name !== 'vary' && name !== 'link') return value
+  const before = existing(name)
+  if (before === undefined || typeof before === 'number') return value
+  return name === 'vary' ? appendVary(before, ...value.split(',')) : appendLink(before, value)
 }
 
 /** RFC 9112 section 6.3: without either header an HTTP/1 request has no body; in HTTP/2 it may have one all the same. */
@@ -95,6 +101,6 @@ function onGone(response: ServerResponse, listener: () => void): () => void {
     if (!response.writableFinished) listener()
   }
   if (response.destroyed) closed()
-  else response.once('close', closed)
+  else response.on('close', closed)
   return () => response.off('close', closed)
 }

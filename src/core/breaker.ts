@@ -1,5 +1,5 @@
 import type { Clock } from './clock.js'
-import type { Deadlines } from './deadlines.js'
+import { Deadline, type Deadlines } from './deadlines.js'
 import { ERRORS, type ErrorCode, GatewayError, isGatewayError } from './errors.js'
 
 /** How a breaker watches one dependency. */
@@ -67,30 +67,35 @@ export class Breaker {
    * unknown. Else what the call throws.
    */
   run<T>(call: () => Promise<T>): Promise<T> {
-    const { deadlines, uncertain, timeoutMs } = this.#options
-    // One promise for the call, its time-out and its verdict: several calls are made for every request.
     return new Promise<T>((resolve, reject) => {
-      const fail = (cause: unknown) => {
-        deadlines.cancel(deadline)
-        const unknown = { cause, outcome: 'unknown' } as const
-        const error = isGatewayError(cause) ? cause : new GatewayError(uncertain, ERRORS[uncertain].title, unknown)
-        if (FAILURES.has(error.code)) this.#fail(error)
-        reject(error)
-      }
-      const deadline = deadlines.add(timeoutMs, () => {
-        fail(new GatewayError(uncertain, `There was no answer within ${timeoutMs} ms.`, { outcome: 'unknown' }))
-      })
+      const guarded = new GuardedCall(this, resolve, reject)
+      this.#options.deadlines.arm(guarded, this.#options.timeoutMs)
       // A call that throws instead of rejecting is treated alike.
       try {
-        call().then((value) => {
-          deadlines.cancel(deadline)
-          if (this.#failures > 0 || this.#down) this.#recover()
-          resolve(value)
-        }, fail)
+        call().then(
+          (value) => guarded.succeed(value),
+          (cause: unknown) => guarded.fail(cause),
+        )
       } catch (error) {
-        fail(error)
+        guarded.fail(error)
       }
     })
+  }
+
+  /** A call came to a good end. */
+  succeeded(call: Deadline): void {
+    this.#options.deadlines.cancel(call)
+    if (this.#failures > 0 || this.#down) this.#recover()
+  }
+
+  /** A call failed, or took too long where no cause is given. Gives the error that its caller gets. */
+  failed(call: Deadline, cause?: unknown): GatewayError {
+    const { deadlines, uncertain, timeoutMs } = this.#options
+    deadlines.cancel(call)
+    const text = cause === undefined ? `There was no answer within ${timeoutMs} ms.` : ERRORS[uncertain].title
+    const error = isGatewayError(cause) ? cause : new GatewayError(uncertain, text, { cause, outcome: 'unknown' })
+    if (FAILURES.has(error.code)) this.#fail(error)
+    return error
   }
 
   /** The dependency says by itself that it is gone, or back. */
@@ -118,5 +123,32 @@ export class Breaker {
     this.#failures = 0
     this.#down = false
     if (wasOpen) this.#options.onChange(false)
+  }
+}
+
+/** A call under way, which is its own deadline: several are made for every request. */
+class GuardedCall<T> extends Deadline {
+  readonly #breaker: Breaker
+  readonly #resolve: (value: T) => void
+  readonly #reject: (error: unknown) => void
+
+  constructor(breaker: Breaker, resolve: (value: T) => void, reject: (error: unknown) => void) {
+    super()
+    this.#breaker = breaker
+    this.#resolve = resolve
+    this.#reject = reject
+  }
+
+  succeed(value: T): void {
+    this.#breaker.succeeded(this)
+    this.#resolve(value)
+  }
+
+  fail(cause: unknown): void {
+    this.#reject(this.#breaker.failed(this, cause ?? new Error('The call failed without saying why.')))
+  }
+
+  override onDue(): void {
+    this.#reject(this.#breaker.failed(this))
   }
 }

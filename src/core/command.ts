@@ -80,7 +80,12 @@ export class Command<Data = unknown, Result extends Event = Event> {
    * Publishes the request event and waits for its result; an operation that goes on is a value, not an error.
    * @throws GatewayError when the request is refused: bad input, a limit, broker or store out of reach.
    */
-  async request(data: Data, options: RequestOptions = {}): Promise<Reply<Result>> {
-    return (await this.#request(data, options)) as Reply<Result>
+  request(data: Data, options: RequestOptions = {}): Promise<Reply<Result>> {
+    // No async function: its frame would be kept for as long as the request waits.
+    try {
+      return this.#request(data, options) as Promise<Reply<Result>>
+    } catch (error) {
+      return Promise.reject(error)
+    }
   }
 }

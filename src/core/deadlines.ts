@@ -3,17 +3,39 @@ import type { Clock } from './clock.js'
 const TICK_MS = 10
 const SLOTS = 4096
 
-/** One entry of the wheel; a link of its slot's ring. */
-export class Deadline {
-  previous: Deadline | undefined
-  next: Deadline | undefined
-  readonly dueTick: number
-  readonly callback: () => void
+/** One entry of the wheel, and a link of its slot's ring. What lives by the hundred thousand is its own deadline. */
+export abstract class Deadline {
+  before: Deadline | undefined
+  after: Deadline | undefined
+  dueTick = 0
 
-  constructor(dueTick: number, callback: () => void) {
-    this.dueTick = dueTick
-    this.callback = callback
+  /** Called once, when time is up. */
+  abstract onDue(): void
+}
+
+/** A deadline that calls a function. */
+class Callback extends Deadline {
+  readonly #callback: () => void
+
+  constructor(callback: () => void) {
+    super()
+    this.#callback = callback
   }
+
+  override onDue(): void {
+    this.#callback()
+  }
+}
+
+/** The head of a ring. */
+class Ring extends Deadline {
+  constructor() {
+    super()
+    this.before = this
+    this.after = this
+  }
+
+  override onDue(): void {}
 }
 
 /**
@@ -23,7 +45,7 @@ export class Deadline {
 export class Deadlines {
   readonly #clock: Clock
   /** Each is made when it is first needed: a gateway is then cheap to make. */
-  readonly #slots: (Deadline | undefined)[] = new Array(SLOTS)
+  readonly #slots: (Ring | undefined)[] = new Array(SLOTS)
   #size = 0
   #tick: number
   #wakeTick = Number.POSITIVE_INFINITY
@@ -42,13 +64,19 @@ export class Deadlines {
 
   /** Calls back once, at the first tick after `ms`; never synchronously. */
   add(ms: number, callback: () => void): Deadline {
+    const deadline = new Callback(callback)
+    this.arm(deadline, ms)
+    return deadline
+  }
+
+  /** The same for a deadline of the caller's, which must not be pending. */
+  arm(deadline: Deadline, ms: number): void {
     if (this.#size === 0) this.#tick = this.#now()
     const due = Math.max(Math.ceil((this.#clock.monotonic() + ms) / TICK_MS), this.#tick + 1)
-    const deadline = new Deadline(due, callback)
+    deadline.dueTick = due
     link(this.#slotOf(due), deadline)
     this.#size += 1
     if (due < this.#wakeTick) this.#sleepUntil(due)
-    return deadline
   }
 
   /** Takes a deadline back; also one that is due but has not been called yet. */
@@ -74,9 +102,9 @@ export class Deadlines {
     return Math.floor(this.#clock.monotonic() / TICK_MS)
   }
 
-  #slotOf(tick: number): Deadline {
+  #slotOf(tick: number): Ring {
     const index = tick % SLOTS
-    const slot = this.#slots[index] ?? ring()
+    const slot = this.#slots[index] ?? new Ring()
     this.#slots[index] = slot
     return slot
   }
@@ -93,32 +121,32 @@ export class Deadlines {
     this.#cancelTimer = undefined
     this.#wakeTick = Number.POSITIVE_INFINITY
     const now = this.#now()
-    const due = ring()
+    const due = new Ring()
     for (let tick = Math.max(this.#tick + 1, now - SLOTS + 1); tick <= now; tick += 1) this.#collect(tick, now, due)
     this.#tick = now
     // After a stall of the event loop results may be waiting in the sockets: they are read before anybody is told
     // that time is up, and what they cancel is not called.
-    if (due.next !== due) this.#clock.setImmediate(() => this.#fire(due))
+    if (due.after !== due) this.#clock.setImmediate(() => this.#fire(due))
     if (this.#size > 0) this.#sleepUntil(this.#nextTick())
   }
 
-  #collect(tick: number, now: number, due: Deadline): void {
+  #collect(tick: number, now: number, due: Ring): void {
     const slot = this.#slots[tick % SLOTS]
-    let deadline = slot?.next
+    let deadline = slot?.after
     while (deadline !== undefined && deadline !== slot) {
-      const { next } = deadline
+      const { after } = deadline
       if (deadline.dueTick <= now) {
         unlink(deadline)
         link(due, deadline)
       }
-      deadline = next
+      deadline = after
     }
   }
 
-  #fire(due: Deadline): void {
-    for (let deadline = due.next; deadline !== undefined && deadline !== due; deadline = due.next) {
+  #fire(due: Ring): void {
+    for (let deadline = due.after; deadline !== undefined && deadline !== due; deadline = due.after) {
       this.cancel(deadline)
-      deadline.callback()
+      deadline.onDue()
     }
   }
 
@@ -126,33 +154,26 @@ export class Deadlines {
   #nextTick(): number {
     for (let tick = this.#tick + 1; tick < this.#tick + SLOTS; tick += 1) {
       const slot = this.#slots[tick % SLOTS]
-      if (slot !== undefined && slot.next !== slot) return tick
+      if (slot !== undefined && slot.after !== slot) return tick
     }
     return this.#tick + SLOTS
   }
 }
 
-function ring(): Deadline {
-  const head = new Deadline(0, () => {})
-  head.previous = head
-  head.next = head
-  return head
-}
-
-function link(head: Deadline, deadline: Deadline): void {
-  const last = head.previous as Deadline
-  deadline.previous = last
-  deadline.next = head
-  last.next = deadline
-  head.previous = deadline
+function link(ring: Ring, deadline: Deadline): void {
+  const last = ring.before as Deadline
+  deadline.before = last
+  deadline.after = ring
+  last.after = deadline
+  ring.before = deadline
 }
 
 function unlink(deadline: Deadline): boolean {
-  const { previous, next } = deadline
-  if (previous === undefined || next === undefined) return false
-  previous.next = next
-  next.previous = previous
-  deadline.previous = undefined
-  deadline.next = undefined
+  const { before, after } = deadline
+  if (before === undefined || after === undefined) return false
+  before.after = after
+  after.before = before
+  deadline.before = undefined
+  deadline.after = undefined
   return true
 }

@@ -181,8 +181,10 @@ export class CoreGateway<Events = Record<string, unknown>> implements GatewayCon
     await bareStore.start()
     this.#opened(() => bareStore.close())
     this.#opened(await new Results(this.#parts).subscribe())
-    const unwatch = await bareStore.watch?.((id, operation) => this.#housekeeping.seeChange(id, operation))
-    if (unwatch) this.#opened(unwatch)
+    // Nobody else changes what is in a store of the gateway's own.
+    const isShared = this.#parts.storeKind === 'given'
+    const watch = isShared && bareStore.watch?.((id, operation) => this.#housekeeping.seeChange(id, operation))
+    if (watch) this.#opened(await watch)
     this.#housekeeping.start()
     this.#state = 'started'
     lifecycle.note('started', { durability: this.durability })

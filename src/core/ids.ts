@@ -15,9 +15,13 @@ function random(): number {
   return value / 2 ** 32
 }
 
+const FLAT = Buffer.alloc(26)
+
 /** A new id: its time can be read, its 80 random bits cannot be guessed (monotonic ulids could be). */
 export function createId(now: number): string {
-  return ulid(Math.floor(now), random)
+  // Put together character by character, the text would keep all its pieces: 170 bytes more for each waiting request.
+  FLAT.write(ulid(Math.floor(now), random), 'latin1')
+  return FLAT.toString('latin1')
 }
 
 /** When an id of ours was made, in milliseconds since the epoch; undefined for ids of other kinds. */

@@ -8,9 +8,7 @@ export interface Owner {
   readonly maxPerCommand: number | undefined
 }
 
-interface Entry extends Owner {
-  readonly until: number
-}
+type Entry = Pick<Owner, 'command' | 'principal'> & { readonly until: number }
 
 /** Limits of operations that run at the same time. */
 export interface OpenLimits {
@@ -58,7 +56,7 @@ export class OpenOperations {
       this.#perPrincipal.set(principal, ofPrincipal + 1)
     }
     this.#perCommand.set(command, ofCommand + 1)
-    this.#entries.set(id, { command, principal, maxPerCommand, until })
+    this.#entries.set(id, { command, principal, until })
   }
 
   /** The operation has ended, or was never created. */

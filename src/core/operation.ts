@@ -101,8 +101,13 @@ export function isEnded(operation: Operation): boolean {
   return operation.state !== 'running'
 }
 
-/** How an operation begins. Every property is there from the start: copies of objects of one shape are cheap. */
-export function begin(init: NewOperation, now: number): Operation {
+/** An operation as it begins; without `keepsRequest` it keeps of its request event only the key. */
+export function begin(
+  init: Omit<NewOperation, 'request'> & Partial<Pick<NewOperation, 'request'>>,
+  now: number,
+  keepsRequest = true,
+): Operation {
+  // Every property is there from the start: copies of objects of one shape are cheap.
   return {
     id: init.id,
     command: init.command,
@@ -114,8 +119,8 @@ export function begin(init: NewOperation, now: number): Operation {
     expiresAt: now + init.ttlMs,
     retentionMs: init.retentionMs,
     published: false,
-    request: init.request,
-    key: init.request.key,
+    request: keepsRequest ? init.request : undefined,
+    key: init.request?.key,
     idempotency: init.idempotency,
     progress: undefined,
     result: undefined,

@@ -41,7 +41,7 @@ export class Operations {
       if (seenVersion !== undefined && operation.version > seenVersion) return operation
       waiting.leaveOn(options)
       waiting.limit(waitMs)
-      const end = await waiting.promise
+      const end = await waiting.ended()
       return end.kind === 'changed' ? end.operation : await store.get(id)
     } finally {
       waiting.end({ kind: 'shutdown' })

@@ -8,7 +8,6 @@ type Attempt = Confirmation | 'refused'
 
 const LEASE_MS = 30_000
 const LEASE_LIMIT = 500
-const MARK_AFTER_MS = 1000
 
 /** Rejections after which the broker certainly does not have the message. */
 const REFUSALS: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
@@ -17,6 +16,9 @@ const REFUSALS: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'ERR_CONFIG',
   'ERR_INVALID_INPUT',
 ])
+
+const UNCONFIRMED: Promise<Attempt> = Promise.resolve('unconfirmed')
+const confirmed = (): Attempt => 'confirmed'
 
 /**
  * Gets request events to the broker: at once, and what stays unconfirmed again and again under the same ids, by
@@ -30,7 +32,9 @@ export class Outbox {
   readonly #tails = new Map<string, Promise<void>>()
   /** Operations of each key whose publish is unconfirmed. */
   readonly #stuck = new Map<string, Set<string>>()
-  #confirmed: { readonly id: string; readonly at: number }[] = []
+  /** Operations whose publish was confirmed since the last mark, and those from before it that are next to be marked. */
+  #confirmed: string[] = []
+  #marking: string[] = []
   #whenIdle: (() => void)[] = []
 
   constructor(parts: GatewayParts) {
@@ -69,32 +73,37 @@ export class Outbox {
     })
   }
 
-  async #sendNow(id: string, message: EventMessage): Promise<void> {
+  #sendNow(id: string, message: EventMessage): Promise<void> {
     const { key } = message
-    const blocked = key !== undefined && this.#stuck.has(key)
-    const attempt = blocked ? 'unconfirmed' : await this.#attempt(id, message)
+    const isBlocked = key !== undefined && this.#stuck.has(key)
+    const attempt = isBlocked ? UNCONFIRMED : this.#attempt(id, message)
+    return attempt.then((came) => this.#sent(id, message, came))
+  }
+
+  #sent(id: string, message: EventMessage, attempt: Attempt): void {
     this.#inFlight.delete(id)
-    if (this.#inFlight.size === 0) for (const resolve of this.#whenIdle.splice(0)) resolve()
+    if (this.#inFlight.size === 0 && this.#whenIdle.length > 0)
+      for (const resolve of this.#whenIdle.splice(0)) resolve()
     if (attempt === 'refused') return
-    if (attempt === 'confirmed') this.#confirmed.push({ id, at: this.#parts.settings.clock.monotonic() })
+    if (attempt === 'confirmed') this.#confirmed.push(id)
     else this.block(id, message)
     this.#parts.pending.confirm(id, attempt)
   }
 
   /** Never rejects. `refused` is given only when the operation could be ended accordingly. */
-  async #attempt(id: string, message: EventMessage, isFirst = true): Promise<Attempt> {
-    const { transportBreaker, transport, lifecycle } = this.#parts
-    try {
-      await transportBreaker.run(() => transport.publish(message, { channel: 'requests' }))
-      return 'confirmed'
-    } catch (error) {
-      const { code, message: why } = toGatewayError(error)
-      // An earlier attempt may have got through: a broker that is away now says nothing about it.
-      const isCertain = REFUSALS.has(code) && (isFirst || code !== 'ERR_TRANSPORT_UNAVAILABLE')
-      if (isCertain && (await this.#refuse(id, why, isFirst))) return 'refused'
-      if (!isCertain) lifecycle.error(error)
-      return 'unconfirmed'
-    }
+  #attempt(id: string, message: EventMessage, isFirst = true): Promise<Attempt> {
+    const { transportBreaker, transport } = this.#parts
+    const publish = () => transport.publish(message, { channel: 'requests' })
+    return transportBreaker.run(publish).then(confirmed, (error) => this.#judge(id, error, isFirst))
+  }
+
+  async #judge(id: string, error: unknown, isFirst: boolean): Promise<Attempt> {
+    const { code, message } = toGatewayError(error)
+    // An earlier attempt may have got through: a broker that is away now says nothing about it.
+    const isCertain = REFUSALS.has(code) && (isFirst || code !== 'ERR_TRANSPORT_UNAVAILABLE')
+    if (isCertain && (await this.#refuse(id, message, isFirst))) return 'refused'
+    if (!isCertain) this.#parts.lifecycle.error(error)
+    return 'unconfirmed'
   }
 
   async #refuse(id: string, message: string, releaseKey: boolean): Promise<boolean> {
@@ -124,15 +133,14 @@ export class Outbox {
     if (ids?.delete(id) && ids.size === 0) this.#stuck.delete(key)
   }
 
-  /** Notes in the store, in one write, what has been confirmed for a while: most operations end before that. */
+  /** Notes in the store, in one write, what was confirmed before the last call, or so far: most has ended by then. */
   async markPublished(force = false): Promise<void> {
-    const { settings, store, open } = this.#parts
-    const before = settings.clock.monotonic() - (force ? 0 : MARK_AFTER_MS)
-    const due = this.#confirmed.filter(({ at }) => at <= before)
-    const ids = due.map(({ id }) => id).filter((id) => open.has(id))
+    const { store, open } = this.#parts
+    const ids = this.#marking.concat(force ? this.#confirmed : []).filter((id) => open.has(id))
+    // What cannot be noted is tried again: unmarked, all of it would be published once more.
     if (ids.length > 0) await store.markPublished(ids)
-    // What could not be noted is tried again: unmarked, all of it would be published once more.
-    this.#confirmed = this.#confirmed.slice(due.length)
+    this.#marking = force ? [] : this.#confirmed
+    this.#confirmed = []
   }
 
   /** Publishes again what nobody has confirmed: oldest first, one after the other where they share a key. */

@@ -21,7 +21,7 @@ export interface GatewayParts {
   readonly commands: Map<string, CommandPlan>
   readonly transport: Transport
   readonly transportBreaker: Breaker
-  /** Behind time-out and breaker, for everything but starting, watching and closing it. */
+  /** A given one is behind time-out and breaker, for everything but starting, watching and closing it. */
   readonly store: Store
   /** The store as it was given. */
   readonly bareStore: Store
@@ -62,17 +62,18 @@ export function createParts(
   const storeBreaker = makeBreaker('store', settings.storeTimeoutMs)
   const transportBreaker = makeBreaker('transport', settings.publishTimeoutMs)
   const stores = chooseStore(options, { settings, open }, defaultStore)
-  const store = stores.storeKind === 'none' ? stores.bareStore : guardStore(stores.bareStore, storeBreaker)
+  // A store that the gateway made itself answers at once, and cannot be out of reach.
+  const store = stores.storeKind === 'given' ? guardStore(stores.bareStore, storeBreaker) : stores.bareStore
   const see = (operation: Operation) => {
     if (isEnded(operation)) open.close(operation.id)
     pending.wake(operation)
   }
-  const settle = async (id: string, ending: Ending) => {
-    const settled = await store.complete(id, ending)
+  const tell = (settled: Settled | undefined) => {
     if (settled?.verdict === 'won') lifecycle.note('completed', { operation: settled.operation })
     if (settled !== undefined) see(settled.operation)
     return settled
   }
+  const settle = (id: string, ending: Ending) => store.complete(id, ending).then(tell)
   const { transport } = options
   const commands = new Map<string, CommandPlan>()
   const state = { settings, lifecycle, deadlines, pending, open, commands }

@@ -1,4 +1,4 @@
-import type { Deadline, Deadlines } from './deadlines.js'
+import { Deadline, type Deadlines } from './deadlines.js'
 import { isEnded, type Operation } from './operation.js'
 
 /**
@@ -16,48 +16,52 @@ export type WaitEnd =
   | { readonly kind: 'due' | 'unconfirmed' | 'shutdown' }
   | { readonly kind: 'gone'; readonly reason: unknown }
 
+/** Hears of the end of a wait. An object, as a closure keeps more memory alive. */
+export interface EndListener {
+  onEnd(end: WaitEnd): void
+}
+
 /** What the broker said of the request event. */
 export type Confirmation = 'confirmed' | 'unconfirmed'
 
 const DUE: WaitEnd = { kind: 'due' }
 const UNCONFIRMED: WaitEnd = { kind: 'unconfirmed' }
 const SHUTDOWN: WaitEnd = { kind: 'shutdown' }
+const NOBODY: readonly PendingRequest[] = []
 
 /** One who only looks on, for changes beyond a version or for the end. */
 export interface Observer {
   readonly seenVersion?: number | undefined
 }
 
-/** One party that waits for an operation. It ends once, with whatever comes first. */
-export class PendingRequest {
+/**
+ * One party that waits for an operation. It ends once, with whatever comes first. It is its own deadline and makes no
+ * promise unless it is asked for one: a gateway keeps one of these for each request that waits.
+ */
+export class PendingRequest extends Deadline {
   readonly id: string
-  readonly promise: Promise<WaitEnd>
   /** Changes up to this version do not wake; undefined waits for the end of the operation. */
   readonly seenVersion: number | undefined
   /** True for one that only looks on: a long poll or a stream, whose client can come back. */
   readonly isObserver: boolean
-  /** The next one that waits for the same operation. */
-  next: PendingRequest | undefined
-  #resolve: ((end: WaitEnd) => void) | undefined
-  #registry: PendingRequests
-  #deadline: Deadline | undefined
+  readonly #registry: PendingRequests
+  #end: WaitEnd | undefined
+  #listener: EndListener | undefined
   #unsubscribes: (() => void)[] | undefined
   #confirmed = true
   #due = false
 
   constructor(id: string, registry: PendingRequests, observer: Observer | undefined) {
+    super()
     this.id = id
     this.seenVersion = observer?.seenVersion
     this.isObserver = observer !== undefined
     this.#registry = registry
-    this.promise = new Promise((resolve) => {
-      this.#resolve = resolve
-    })
   }
 
   /** False once the wait has ended. */
   get isOpen(): boolean {
-    return this.#resolve !== undefined
+    return this.#end === undefined
   }
 
   /** False while it waits for `confirm`. */
@@ -70,11 +74,22 @@ export class PendingRequest {
     this.#confirmed = false
   }
 
+  /** Tells the one listener when the wait ends, at once if it has ended already. */
+  whenEnded(listener: EndListener): void {
+    if (this.#end === undefined) this.#listener = listener
+    else listener.onEnd(this.#end)
+  }
+
+  /** The end as a promise, which takes the place of the listener. */
+  ended(): Promise<WaitEnd> {
+    return new Promise((onEnd) => this.whenEnded({ onEnd }))
+  }
+
   /** Time is up after `ms`, counted by the shared wheel; at once for 0. */
   limit(ms: number): void {
     if (!this.isOpen) return
-    if (ms <= 0) this.#timeIsUp()
-    else this.#deadline = this.#registry.deadlines.add(ms, () => this.#timeIsUp())
+    if (ms <= 0) this.onDue()
+    else this.#registry.deadlines.arm(this, ms)
   }
 
   /** Ends the wait when whoever waits goes away, at once if that has happened already. */
@@ -100,30 +115,28 @@ export class PendingRequest {
   }
 
   end(end: WaitEnd): void {
-    const resolve = this.#resolve
-    if (resolve === undefined) return
-    this.#resolve = undefined
-    if (this.#deadline !== undefined) this.#registry.deadlines.cancel(this.#deadline)
-    this.#deadline = undefined
+    if (this.#end !== undefined) return
+    this.#end = end
+    this.#registry.remove(this)
     for (const unsubscribe of this.#unsubscribes ?? []) unsubscribe()
     this.#unsubscribes = undefined
-    this.#registry.remove(this)
-    resolve(end)
+    this.#listener?.onEnd(end)
+    this.#listener = undefined
   }
 
-  #timeIsUp(): void {
+  override onDue(): void {
     this.#due = true
     if (this.#confirmed) this.end(DUE)
   }
 }
 
 /**
- * Who waits for which operation in this process: one map entry per operation, and a chain where several wait for one.
+ * Who waits for which operation in this process: one map entry per operation, and a set where several wait for one.
  * A result is dispatched by one look-up, however many wait.
  */
 export class PendingRequests {
   readonly deadlines: Deadlines
-  readonly #first = new Map<string, PendingRequest>()
+  readonly #waiting = new Map<string, PendingRequest | Set<PendingRequest>>()
   #size = 0
   #shutdown: 'observers' | 'all' | undefined
   #whenEmpty: (() => void)[] = []
@@ -140,58 +153,48 @@ export class PendingRequests {
   /** Registers one more that waits; the caller must see to it that it ends. */
   add(id: string, observer?: Observer): PendingRequest {
     const pending = new PendingRequest(id, this, observer)
-    pending.next = this.#first.get(id)
-    this.#first.set(id, pending)
+    const others = this.#waiting.get(id)
+    if (others === undefined) this.#waiting.set(id, pending)
+    else if (others instanceof Set) others.add(pending)
+    else this.#waiting.set(id, new Set([others, pending]))
     this.#size += 1
     if (this.#shutdown === 'all' || (this.#shutdown && pending.isObserver)) pending.end(SHUTDOWN)
     return pending
   }
 
   has(id: string): boolean {
-    return this.#first.has(id)
+    return this.#waiting.has(id)
   }
 
   /** Whether somebody here still waits for what the broker says of the operation's request event. */
   awaitsConfirmation(id: string): boolean {
-    let pending = this.#first.get(id)
-    while (pending?.isConfirmed) pending = pending.next
-    return pending !== undefined
+    return this.#of(id).some(({ isConfirmed }) => !isConfirmed)
   }
 
   /** The ids of all operations that somebody waits for. */
   ids(): readonly string[] {
-    return [...this.#first.keys()]
+    return [...this.#waiting.keys()]
   }
 
   /** Tells everybody who waits for the operation how it stands. */
   wake(operation: Operation): void {
-    let pending = this.#first.get(operation.id)
-    while (pending !== undefined) {
-      const { next } = pending
-      pending.wake(operation)
-      pending = next
-    }
+    const all = this.#waiting.get(operation.id)
+    if (all instanceof Set) for (const pending of [...all]) pending.wake(operation)
+    else all?.wake(operation)
   }
 
   /** Passes on what the broker said of an operation's request event. */
   confirm(id: string, confirmation: Confirmation): void {
-    let pending = this.#first.get(id)
-    while (pending !== undefined) {
-      const { next } = pending
-      pending.confirm(confirmation)
-      pending = next
-    }
+    const all = this.#waiting.get(id)
+    if (all instanceof Set) for (const pending of [...all]) pending.confirm(confirmation)
+    else all?.confirm(confirmation)
   }
 
   /** Ends every wait, or those of observers, now and from now on, as the process is about to stop. */
   shutdown(who: 'observers' | 'all' = 'all'): void {
     this.#shutdown = who
-    for (const first of [...this.#first.values()]) {
-      for (let pending: PendingRequest | undefined = first; pending !== undefined; ) {
-        const { next }: PendingRequest = pending
-        if (who === 'all' || pending.isObserver) pending.end(SHUTDOWN)
-        pending = next
-      }
+    for (const id of this.ids()) {
+      for (const pending of this.#of(id)) if (who === 'all' || pending.isObserver) pending.end(SHUTDOWN)
     }
   }
 
@@ -202,17 +205,18 @@ export class PendingRequests {
 
   /** Called by a pending request that has ended. */
   remove(pending: PendingRequest): void {
-    const first = this.#first.get(pending.id)
-    if (first === pending) {
-      if (pending.next === undefined) this.#first.delete(pending.id)
-      else this.#first.set(pending.id, pending.next)
-    } else {
-      let before = first
-      while (before !== undefined && before.next !== pending) before = before.next
-      if (before !== undefined) before.next = pending.next
-    }
+    this.deadlines.cancel(pending)
+    const all = this.#waiting.get(pending.id)
+    if (!(all instanceof Set) || (all.delete(pending) && all.size === 0)) this.#waiting.delete(pending.id)
     this.#size -= 1
     if (this.#size === 0) for (const resolve of this.#whenEmpty.splice(0)) resolve()
+  }
+
+  /** A copy, as those that are told may leave. */
+  #of(id: string): readonly PendingRequest[] {
+    const all = this.#waiting.get(id)
+    if (all === undefined) return NOBODY
+    return all instanceof Set ? [...all] : [all]
   }
 }
 

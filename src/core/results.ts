@@ -72,40 +72,59 @@ export class Results {
   }
 
   /** Reads the shared copy: every result of a running operation ends up in the store, whoever waits for it or not. */
-  async record(message: EventMessage, delivery: Delivery): Promise<Settlement> {
+  record(message: EventMessage, delivery: Delivery): Promise<Settlement> {
     const id = normaliseId(message.correlationId)
+    if (id !== undefined && this.#byType.has(message.type)) return this.#recordResult(id, message, delivery)
+    return this.#recordOfNoResult(id, message)
+  }
+
+  async #recordOfNoResult(id: string | undefined, message: EventMessage): Promise<Settlement> {
     if (id === undefined) this.#note('foreign', id, message)
-    else if (this.#byType.has(message.type)) return this.#recordResult(id, message, delivery)
     else if (!this.#progressTypes.has(message.type)) await this.#recordUndeclared(id, message)
     else if (!(await this.#progress(id, message))) this.#note('malformed', id, message)
     return 'ack'
   }
 
-  async #recordAlone(message: EventMessage): Promise<undefined> {
-    try {
-      await this.record(message, { attempt: LOOK_UPS })
-    } catch (error) {
-      this.#parts.lifecycle.error(error)
-    }
+  #recordAlone(message: EventMessage): Promise<Settlement | undefined> {
+    return this.record(message, { attempt: LOOK_UPS }).catch(this.#report)
   }
 
-  async #wake(id: string, message: EventMessage): Promise<undefined> {
-    try {
-      if (this.#byType.has(message.type)) this.#noteKept(id, message, await this.#complete(id, message))
-      else if (this.#progressTypes.has(message.type)) await this.#progress(id, message)
-    } catch (error) {
-      this.#parts.lifecycle.error(error)
-    }
+  #wake(id: string, message: EventMessage): Promise<undefined> {
+    const isResult = this.#byType.has(message.type)
+    const woken = isResult
+      ? this.#complete(id, message).then((settled) => this.#noteKept(id, message, settled))
+      : this.#progressTypes.has(message.type)
+        ? this.#progress(id, message).then(() => undefined)
+        : DONE
+    return woken.catch(this.#report)
+  }
+
+  readonly #report = (error: unknown): undefined => {
+    this.#parts.lifecycle.error(error)
+    return undefined
   }
 
   /** What was kept beside the end is news to one reader only: the other finds it there. */
-  #noteKept(id: string, message: EventMessage, settled: Settled | undefined): void {
+  #noteKept(id: string, message: EventMessage, settled: Settled | undefined): undefined {
     const verdict = settled?.verdict
     if (verdict === 'late' || verdict === 'conflict') this.#note(verdict, id, message)
+    return undefined
   }
 
-  async #recordResult(id: string, message: EventMessage, { attempt }: Delivery): Promise<Settlement> {
-    const settled = await this.#complete(id, message)
+  // A chain instead of an async function, here and on the way to the store: every result comes through, and the frame
+  // of an async function takes four times the memory.
+  #recordResult(id: string, message: EventMessage, { attempt }: Delivery): Promise<Settlement> {
+    return this.#complete(id, message).then((settled) =>
+      settled?.verdict === 'won' ? 'ack' : this.#recordOther(id, message, { attempt, settled }),
+    )
+  }
+
+  /** A result that ended nothing. */
+  async #recordOther(
+    id: string,
+    message: EventMessage,
+    { attempt, settled }: { readonly attempt: number; readonly settled: Settled | undefined },
+  ): Promise<Settlement> {
     if (settled === undefined) {
       if (attempt < LOOK_UPS) return 'requeue'
       // A record is there before its request is published, so what a store of one's own does not know is not ours.
@@ -137,29 +156,56 @@ export class Results {
     this.#parts.lifecycle.error(new GatewayError('ERR_UNEXPECTED_RESULT', text))
   }
 
-  async #complete(id: string, message: EventMessage): Promise<Settled | undefined> {
+  #complete(id: string, message: EventMessage): Promise<Settled | undefined> {
+    const commands = this.#byType.get(message.type) ?? []
+    const [command] = commands
+    return command !== undefined && commands.length === 1
+      ? this.#completeFor(command, id, message)
+      : this.#completeForOneOf(commands, id, message)
+  }
+
+  async #completeForOneOf(commands: readonly CommandPlan[], id: string, message: EventMessage) {
     let settled: Settled | undefined
-    for (const command of this.#byType.get(message.type) ?? []) {
-      const ending = await this.#endingOf(command, message)
-      settled = await this.#parts.settle(id, ending)
-      if ('error' in ending && settled?.verdict === 'won') this.#note('malformed', id, message)
+    for (const command of commands) {
+      settled = await this.#completeFor(command, id, message)
       if (settled?.verdict !== 'foreign') return settled
     }
     return settled
   }
 
+  #completeFor(command: CommandPlan, id: string, message: EventMessage): Promise<Settled | undefined> {
+    const { settle } = this.#parts
+    const ending = this.#endingOf(command, message)
+    if (ending instanceof Promise) return ending.then((found) => this.#settleNoting(id, found, message))
+    return 'result' in ending ? settle(id, ending) : this.#settleNoting(id, ending, message)
+  }
+
+  async #settleNoting(id: string, ending: Ending, message: EventMessage): Promise<Settled | undefined> {
+    const settled = await this.#parts.settle(id, ending)
+    if ('error' in ending && settled?.verdict === 'won') this.#note('malformed', id, message)
+    return settled
+  }
+
   /** Parsed and checked by whichever reader comes first; asynchronous only where the schema is. */
   #endingOf(command: CommandPlan, message: EventMessage): Ending | Promise<Ending> {
-    const sound = () => this.#sound(command, message)
-    const unsound = (error: unknown) => this.#unsound(command, message, error)
-    if (this.#checked.delete(message)) return sound()
+    if (this.#checked.delete(message)) return this.#sound(command, message)
     try {
       const data = validateData(this.#parts.settings.events[message.type], parseData(message))
-      if (data instanceof Promise) return data.then(() => this.#remember(message)).then(sound, unsound)
+      if (data instanceof Promise) return this.#endingOnceValid(command, message, data)
       this.#remember(message)
-      return sound()
+      return this.#sound(command, message)
     } catch (error) {
-      return unsound(error)
+      return this.#unsound(command, message, error)
+    }
+  }
+
+  async #endingOnceValid(command: CommandPlan, message: EventMessage, validation: Promise<unknown>): Promise<Ending> {
+    try {
+      await validation
+      this.#remember(message)
+      return this.#sound(command, message)
+    } catch (error) {
+      return this.#unsound(command, message, error)
     }
   }
 
@@ -175,7 +221,8 @@ export class Results {
   }
 
   #remember(message: EventMessage): void {
-    // Only readers in one process see the same object; elsewhere nobody takes it out again.
+    // Only a second reader in this process sees the same object; elsewhere nobody takes it out again.
+    if (this.#parts.storeKind !== 'given') return
     if (this.#checked.size >= CHECKED_LIMIT) this.#checked.clear()
     this.#checked.add(message)
   }

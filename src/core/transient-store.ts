@@ -20,7 +20,8 @@ export function createTransientStore(now: () => number): TransientStore {
     start: async () => {},
     close: async () => operations.clear(),
     async create(init) {
-      const operation = begin(init, now())
+      // Nobody will publish its request again.
+      const operation = begin(init, now(), false)
       operations.set(init.id, operation)
       return { created: true, operation }
     },

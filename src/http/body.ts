@@ -4,14 +4,17 @@ import type { HttpSettings } from './settings.js'
 import type { HttpRequest } from './types.js'
 
 /**
- * The parsed body of a request, whether a parser has run in front or not; undefined when there is none.
+ * The parsed body of a request, at once where a parser has run in front; undefined when there is none.
  * @throws GatewayError ERR_UNSUPPORTED_MEDIA_TYPE, ERR_BODY_TOO_LARGE or ERR_MALFORMED_BODY.
  */
-export async function readBody(request: HttpRequest, settings: HttpSettings): Promise<unknown> {
+export function readBody(request: HttpRequest, settings: HttpSettings): unknown {
   if (!hasBody(request)) return undefined
   assertReadable(request)
-  if (request.readBody === undefined) return request.body
-  const bytes = await request.readBody(settings.bodyLimit)
+  return request.readBody === undefined ? request.body : parseBody(request, request.readBody(settings.bodyLimit))
+}
+
+async function parseBody(request: HttpRequest, reading: Promise<Uint8Array>): Promise<unknown> {
+  const bytes = await reading
   if (bytes.byteLength === 0) return assertUntaken(request)
   try {
     // A byte order mark is not part of the JSON, and what is no UTF-8 is no JSON (RFC 8259 section 8.1).

@@ -1,4 +1,4 @@
-import type { Command, GatewayContext, Reply, RequestOptions } from '../core/command.js'
+import type { Command, GatewayContext, Reply } from '../core/command.js'
 import { GatewayError } from '../core/errors.js'
 import type { Because } from '../core/lifecycle.js'
 import type { Operation } from '../core/operation.js'
@@ -41,21 +41,24 @@ const NO_202: Record<Because, 'ERR_RESULT_TIMEOUT' | 'ERR_PUBLISH_UNCONFIRMED' |
  * Answers a request to a command's route. The promise never rejects: every error is an answer.
  * With `given`, the data are taken from there, and the body is left alone.
  */
-export async function handleCommand(
+export function handleCommand(
   command: Command,
   request: HttpRequest,
   given?: { readonly data: unknown },
 ): Promise<HttpReply> {
-  const { gateway } = command
-  const reply = await answerCommand(command, request, given).catch((error: unknown) => answerError(gateway, error))
-  // RFC 7240 section 2: on every answer of the route, as Prefer may have changed any of them.
-  return { ...reply, headers: { ...reply.headers, vary: 'Prefer' } }
+  return answerCommand(command, request, given).then(varied, (error) => varied(answerError(command.gateway, error)))
+}
+
+/** RFC 7240 section 2: on every answer of the route, as Prefer may have changed any of them. */
+function varied(reply: HttpReply): HttpReply {
+  reply.headers.vary = 'Prefer'
+  return reply
 }
 
 /** The answer to what a body parser in front of a command's route has thrown; undefined for every other error. */
 export function answerParserError(gateway: GatewayContext, error: unknown): HttpReply | undefined {
   const refusal = toParserError(error)
-  return refusal && withHeaders(problemReply(httpSettingsOf(gateway), refusal), { vary: 'Prefer' })
+  return refusal && varied(problemReply(httpSettingsOf(gateway), refusal))
 }
 
 async function answerCommand(
@@ -72,13 +75,31 @@ async function answerCommand(
     throw new GatewayError('ERR_NOT_ACCEPTABLE', `Available are: ${options.produces.join(', ')}.`)
   }
   const settings = httpSettingsOf(command.gateway)
-  const body = given === undefined ? await readBody(request, settings) : undefined
+  // Nothing is awaited that is there: each of these would cost every request a turn of the microtask queue.
+  const read = given === undefined ? readBody(request, settings) : undefined
+  const body = read instanceof Promise ? await read : read
   const startedAt = command.gateway.settings.clock.monotonic()
   const call = readCall(command, request, settings)
-  const principal = await principalOf(settings, request)
-  const { data, headers } = await mapRequest(call, principal, { body, given })
-  const key = idempotencyKeyOf(call, options.idempotencyKey === 'required')
-  const reply = await command.request(data, { ...optionsOf(call, principal), headers, startedAt, idempotencyKey: key })
+  const found = principalOf(settings, request)
+  const principal = found instanceof Promise ? await found : found
+  const { input, headers: forwarded } = options
+  const isMapped = input !== undefined || forwarded !== undefined
+  const event = isMapped ? await mapRequest(call, principal, { body, given }) : undefined
+  const headers = event === undefined ? conditionsOf(request) : event.headers
+  const data = event === undefined ? (given === undefined ? body : given.data) : event.data
+  const idempotencyKey = idempotencyKeyOf(call, options.idempotencyKey === 'required')
+  const traceparent = headerOf(request, 'traceparent')
+  const reply = await command.request(data, {
+    waitMs: call.waitMs,
+    onGone: request.onGone,
+    idempotencyKey,
+    principal,
+    headers,
+    traceparent,
+    tracestate: traceparent === undefined ? undefined : headerOf(request, 'tracestate'),
+    startedAt,
+    deferrable: call.deferrable,
+  })
   return answerReply(call, reply)
 }
 
@@ -100,18 +121,17 @@ function readCall(command: Command, request: HttpRequest, settings: HttpSettings
   return { command, request, settings, preferences, waitMs, deferrable }
 }
 
+/** What the command's hooks make of a request: the data and the headers of the event. */
 async function mapRequest(
   { command, request, preferences }: Call,
   principal: string | undefined,
   { body, given }: { readonly body: unknown; readonly given: { readonly data: unknown } | undefined },
 ) {
   const { input, headers } = httpOptionsOf(command.plan.definition)
-  const forwarded = conditionsOf(request)
-  if (input === undefined && headers === undefined) return { data: given ? given.data : body, headers: forwarded }
   const full = toHookRequest({ ...request, body }, { principal, preferences })
   const data = given ? given.data : input ? await callHook('input', () => input(full)) : body
   const own = headers && (await callHook('headers', () => headers(full)))
-  return { data, headers: { ...forwarded, ...own } }
+  return { data, headers: { ...conditionsOf(request), ...own } }
 }
 
 /** RFC 9110 section 13.2.1: preconditions that only the origin can evaluate are forwarded to it. */
@@ -131,12 +151,6 @@ function idempotencyKeyOf({ request }: Call, isRequired: boolean): string | unde
     throw new GatewayError('ERR_IDEMPOTENCY_KEY_MISSING', 'Send an Idempotency-Key header, such as a quoted UUID.')
   }
   return undefined
-}
-
-function optionsOf({ request, waitMs, deferrable }: Call, principal: string | undefined): RequestOptions {
-  const traceparent = headerOf(request, 'traceparent')
-  const tracestate = traceparent === undefined ? undefined : headerOf(request, 'tracestate')
-  return { principal, waitMs, deferrable, onGone: request.onGone, traceparent, tracestate }
 }
 
 function answerReply(call: Call, reply: Reply): HttpReply {
@@ -214,6 +228,7 @@ function waitApplied({ waitSeconds }: Preferences, waitMs: number | undefined): 
 /** RFC 7240 section 4.2 for successes, and `Preference-Applied` for what was honoured. */
 function applyPreferences({ preferences, waitMs }: Call, reply: HttpReply): HttpReply {
   const { return: wanted } = preferences
+  if (wanted === undefined && preferences.waitSeconds === undefined) return reply
   const applies = wanted !== undefined && reply.status < 300 && !isBodiless(reply.status)
   const waited = waitApplied(preferences, waitMs)
   const applied = formatPreferenceApplied([...waited, ...(applies ? [['return', wanted] as const] : [])])

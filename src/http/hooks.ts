@@ -12,10 +12,17 @@ export async function callHook<T>(name: string, hook: () => T | Promise<T>): Pro
   }
 }
 
-/** Whose request it is; undefined without the hook. */
-export async function principalOf(settings: HttpSettings, request: HttpRequest): Promise<string | undefined> {
+/** Whose request it is; undefined, and at once, without the hook. */
+export function principalOf(
+  settings: HttpSettings,
+  request: HttpRequest,
+): string | undefined | Promise<string | undefined> {
   const { principal } = settings
-  const value: unknown = principal && (await callHook('principal', () => principal(toHookRequest(request))))
+  return principal && checkedPrincipal(callHook('principal', () => principal(toHookRequest(request))))
+}
+
+async function checkedPrincipal(found: Promise<unknown>): Promise<string | undefined> {
+  const value = await found
   if (value === undefined || typeof value === 'string') return value
   throw new GatewayError('ERR_HOOK', `principal must give a text or undefined; it gave ${typeof value}.`)
 }

@@ -40,8 +40,10 @@ export function mountOperations(gateway: GatewayContext, path?: string): void {
 export async function handleOperations(gateway: GatewayContext, request: HttpRequest): Promise<HttpReply> {
   const settings = httpSettingsOf(gateway)
   const reply = await answerVisit(gateway, request, settings).catch((error: unknown) => answerError(gateway, error))
-  const headers = { ...reply.headers, vary: 'Prefer, Accept', 'referrer-policy': 'no-referrer' }
-  return request.method === 'HEAD' ? { status: reply.status, headers } : { ...reply, headers }
+  const { status, headers } = reply
+  headers.vary = 'Prefer, Accept'
+  headers['referrer-policy'] = 'no-referrer'
+  return request.method === 'HEAD' ? { status, headers } : reply
 }
 
 async function answerVisit(gateway: GatewayContext, request: HttpRequest, settings: HttpSettings): Promise<HttpReply> {

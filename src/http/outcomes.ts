@@ -38,22 +38,24 @@ type Locate<E extends Event> = (event: E, operation: Operation) => string
 
 /** 201: something was created; its URL goes into `Location`. Without one, the target of the request was created. */
 export function created<E extends Event>(location?: Locate<E>, options: AnswerOptions<E> = {}): Outcome<E> {
-  return succeeded((event, operation) => ({ ...answer(201, event, options), location: location?.(event, operation) }))
+  return succeeded((event, operation) =>
+    answer(event, options, { status: 201, location: location?.(event, operation) }),
+  )
 }
 
 /** 200 with the data of the event, or what `body` makes of it. */
 export function ok<E extends Event>(options: AnswerOptions<E> = {}): Outcome<E> {
-  return succeeded((event) => answer(200, event, options))
+  return succeeded((event) => answer(event, options, { status: 200 }))
 }
 
 /** 204: done, and there is nothing to say about it. */
 export function noContent<E extends Event>(options: Pick<AnswerOptions<E>, 'headers'> = {}): Outcome<E> {
-  return succeeded((event) => answer(204, event, options))
+  return succeeded((event) => answer(event, options, { status: 204 }))
 }
 
 /** 303: the answer is another resource, such as one that existed already. */
 export function seeOther<E extends Event>(location: Locate<E>, options: AnswerOptions<E> = {}): Outcome<E> {
-  return succeeded((event, operation) => ({ ...answer(303, event, options), location: location(event, operation) }))
+  return succeeded((event, operation) => answer(event, options, { status: 303, location: location(event, operation) }))
 }
 
 /**
@@ -82,6 +84,10 @@ function succeeded<E extends Event>(make: (event: E, operation: Operation) => Ht
   return { state: 'succeeded', answer: make }
 }
 
-function answer<E extends Event>(status: number, event: E, { body, headers }: AnswerOptions<E>): HttpAnswer {
-  return { status, headers: headers?.(event), ...(body && { body: body(event) ?? null }) }
+function answer<E extends Event>(
+  event: E,
+  { body, headers }: AnswerOptions<E>,
+  { status, location }: Pick<HttpAnswer, 'status' | 'location'>,
+): HttpAnswer {
+  return { status, location, headers: headers?.(event), body: body && (body(event) ?? null) }
 }

@@ -27,8 +27,8 @@ export interface HttpRequest {
 /** An answer as plain data. */
 export interface HttpReply {
   readonly status: number
-  /** By lower-case name. */
-  readonly headers: Readonly<Record<string, string>>
+  /** By lower-case name, in an object made for this answer alone: outer layers add to it. */
+  readonly headers: Record<string, string>
   readonly body?: string | Uint8Array | undefined
   /** Server-sent events, written as they come; there is no `body` then. */
   readonly stream?: AsyncIterable<string> | undefined

@@ -4,6 +4,7 @@ import { insist } from '../support/world.js'
 
 const PENDING = 'src/core/pending-requests.ts'
 const REQUESTS = 'src/core/requests.ts'
+const REPLIES = 'src/core/replies.ts'
 
 const resultBeforeConfirm: Scenario = {
   title: 'FM-A1 a result that overtakes the confirmation of its request wakes the one who waits',
@@ -19,8 +20,8 @@ const resultBeforeConfirm: Scenario = {
       patches: [
         {
           file: PENDING,
-          find: 'pending.wake(operation)',
-          replace: 'if (pending.isConfirmed) pending.wake(operation)',
+          find: 'else all?.wake(operation)',
+          replace: 'else if (all?.isConfirmed) all.wake(operation)',
         },
       ],
     },
@@ -49,20 +50,17 @@ const resultAtTheDeadline: Scenario = {
     {
       name: 'a wait that may end twice',
       patches: [
-        {
-          file: PENDING,
-          find: 'if (resolve === undefined) return\n    this.#resolve = undefined',
-          replace: 'if (resolve === undefined) return',
-        },
+        { file: PENDING, find: 'if (this.#end !== undefined) return', replace: '' },
+        { file: PENDING, find: 'this.deadlines.cancel(pending)', replace: '' },
       ],
     },
     {
       name: 'no second look before the 202',
       patches: [
         {
-          file: REQUESTS,
-          find: 'const latest = await this.#readAgain(operation)',
-          replace: 'const latest = operation',
+          file: REPLIES,
+          find: 'const operation = await this.look(known)',
+          replace: 'const operation = this.#asCreated(known)',
         },
       ],
     },
@@ -84,9 +82,12 @@ const ownResult: Scenario = {
       patches: [
         {
           file: 'src/core/parts.ts',
-          find: 'if (settled !== undefined) see(settled.operation)',
-          replace: `const result = 'result' in ending ? { result: ending.result } : {}
-    if (settled !== undefined) see({ ...settled.operation, state: ending.state, ...result })`,
+          find: 'store.complete(id, ending).then(tell)',
+          replace: `store.complete(id, ending).then((settled) => {
+    const result = 'result' in ending ? { result: ending.result } : {}
+    if (settled !== undefined) see({ ...settled.operation, state: ending.state, ...result })
+    return settled
+  })`,
         },
       ],
     },
@@ -111,22 +112,32 @@ const manyWait: Scenario = {
   mutants: [
     {
       name: 'the last to wait replaces the others',
-      patches: [{ file: PENDING, find: 'pending.next = this.#first.get(id)', replace: 'pending.next = undefined' }],
+      patches: [
+        {
+          file: PENDING,
+          find: 'else this.#waiting.set(id, new Set([others, pending]))',
+          replace: 'else this.#waiting.set(id, pending)',
+        },
+      ],
     },
     {
       name: 'the first to leave takes the others along',
       patches: [
         {
           file: PENDING,
-          find: 'if (pending.next === undefined) this.#first.delete(pending.id)\n      else this.#first.set(pending.id, pending.next)',
-          replace: 'this.#first.delete(pending.id)',
+          find: 'if (!(all instanceof Set) || (all.delete(pending) && all.size === 0)) this.#waiting.delete(pending.id)',
+          replace: 'this.#waiting.delete(pending.id)',
         },
       ],
     },
     {
       name: 'a retry that shares the fate of a first caller who leaves',
       patches: [
-        { file: REQUESTS, find: 'return wasTakenBack(reply.operation) ? undefined : reply', replace: 'return reply' },
+        {
+          file: REQUESTS,
+          find: 'return wasTakenBack(reply.operation) ? this.#run(command, input, options) : reply',
+          replace: 'return reply',
+        },
       ],
     },
   ],
@@ -182,9 +193,10 @@ const callerLeaves: Scenario = {
       name: 'takes back what has been published',
       patches: [
         {
-          file: REQUESTS,
-          find: "this.#parts.lifecycle.note('gone', { id: operation.id })",
-          replace: 'await this.#takeBack(admitted.operation, end)',
+          file: REPLIES,
+          find: "this.#parts.lifecycle.note('gone', { id: known.id })",
+          replace:
+            "void this.#parts.settle(known.id, { state: 'canceled', error: { code: 'ERR_OPERATION_CANCELED', message: '' }, releaseKey: true })",
         },
       ],
     },

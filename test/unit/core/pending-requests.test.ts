@@ -17,7 +17,7 @@ function operation(id: string, state: OperationState = 'succeeded', version = 2)
 }
 
 async function endOf(request: PendingRequest): Promise<unknown> {
-  return Promise.race([request.promise, Promise.resolve('open')])
+  return Promise.race([request.ended(), Promise.resolve('open')])
 }
 
 describe('PendingRequests', () => {
@@ -40,7 +40,7 @@ describe('PendingRequests', () => {
     waiting[index]?.end({ kind: 'gone', reason: 'left' })
     expect(pending.size).toBe(2)
     pending.wake(operation('a'))
-    const kinds = await Promise.all(waiting.map(async (request) => (await request.promise).kind))
+    const kinds = await Promise.all(waiting.map(async (request) => (await request.ended()).kind))
     expect(kinds.map((kind) => kind === 'gone')).toEqual([0, 1, 2].map((each) => each === index))
     expect(pending.size).toBe(0)
     expect(pending.has('a')).toBe(false)
@@ -54,7 +54,7 @@ describe('PendingRequests', () => {
     request.end({ kind: 'gone', reason: undefined })
     pending.shutdown()
     await clock.advance(200)
-    expect((await request.promise).kind).toBe('changed')
+    expect((await request.ended()).kind).toBe('changed')
     expect([pending.size, deadlines.size]).toEqual([0, 0])
   })
 
@@ -65,12 +65,12 @@ describe('PendingRequests', () => {
     pending.wake(operation('a', 'running', 3))
     expect(pending.size).toBe(2)
     pending.wake(operation('a', 'running', 4))
-    expect((await forChanges.promise).kind).toBe('changed')
+    expect((await forChanges.ended()).kind).toBe('changed')
     expect(await endOf(forTheEnd)).toBe('open')
     // An end wakes whatever version was seen: there is nothing more to wait for.
     const seenAll = pending.add('a', { seenVersion: 9 })
     pending.wake(operation('a', 'expired', 5))
-    expect((await seenAll.promise).kind).toBe('changed')
+    expect((await seenAll.ended()).kind).toBe('changed')
     expect(pending.size).toBe(0)
   })
 
@@ -142,7 +142,7 @@ describe('PendingRequests', () => {
       const request = pending.add('a')
       request.awaitConfirmation()
       pending.wake(operation('a'))
-      expect((await request.promise).kind).toBe('changed')
+      expect((await request.ended()).kind).toBe('changed')
     })
 
     it('knows whether somebody here still waits for the confirmation', () => {
@@ -267,7 +267,7 @@ describe('PendingRequests', () => {
     pending.wake(operation('wanted'))
     // A scan of all of them for each result would take minutes.
     expect(performance.now() - from).toBeLessThan(1000)
-    expect((await one.promise).kind).toBe('changed')
+    expect((await one.ended()).kind).toBe('changed')
     pending.shutdown()
     expect(pending.size).toBe(0)
   })

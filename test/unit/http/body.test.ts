@@ -6,7 +6,7 @@ import { httpSettingsOf } from '../../../src/http/settings.js'
 const settings = httpSettingsOf(createGateway({ transport: memoryTransport(), bodyLimit: 100 }))
 const JSON_TYPE = { 'content-type': 'application/json' }
 
-function read(request: Partial<HttpRequest>): Promise<unknown> {
+async function read(request: Partial<HttpRequest>): Promise<unknown> {
   return readBody({ method: 'POST', url: '/', params: {}, headers: {}, ...request }, settings)
 }
 

@@ -1,0 +1,109 @@
+import type { Reply } from './command.js'
+import { toEvent } from './event.js'
+import type { Because } from './lifecycle.js'
+import { begin, isEnded, type Operation } from './operation.js'
+import type { GatewayParts } from './parts.js'
+import type { EndListener, WaitEnd } from './pending-requests.js'
+
+/** An answer comes 250 ms after its time at the latest, however slow the store is. */
+const LAST_LOOK_MS = 100
+
+/** Answers the one who asked; a rejection is passed on by a promise that rejects. */
+export type Settle = (reply: Reply | Promise<Reply>) => void
+
+/** What a wait knows of its operation. */
+type Known = Pick<Operation, 'id' | 'command' | 'principal' | 'createdAt'>
+
+/** Makes of the end of a wait what the one who asked is told. */
+export class Replies {
+  readonly #parts: GatewayParts
+
+  constructor(parts: GatewayParts) {
+    this.#parts = parts
+  }
+
+  /** The reply is there at once where the end says it all, as it nearly always does. */
+  to(end: WaitEnd, known: Known, because: Because): Reply | Promise<Reply> {
+    if (end.kind === 'changed') return replyOf(end.operation)
+    if (end.kind === 'gone') {
+      this.#parts.lifecycle.note('gone', { id: known.id })
+      return Promise.reject(end.reason)
+    }
+    return this.#lookAgain(known, end.kind === 'due' ? because : end.kind)
+  }
+
+  /** How the operation stands; as it was created when the store cannot say so soon. */
+  look(known: Known): Promise<Operation> {
+    const { store, deadlines, lifecycle } = this.#parts
+    return new Promise((resolve) => {
+      const settle = (latest: Operation | undefined) => {
+        deadlines.cancel(deadline)
+        resolve(latest ?? this.#asCreated(known))
+      }
+      const deadline = deadlines.add(LAST_LOOK_MS, () => settle(undefined))
+      store.get(known.id).then(settle, (error: unknown) => {
+        lifecycle.error(error)
+        settle(undefined)
+      })
+    })
+  }
+
+  #asCreated(known: Known): Operation {
+    const { operationTtlMs: ttlMs, retentionMs } = this.#parts.settings
+    return begin({ ...known, ttlMs, retentionMs }, known.createdAt)
+  }
+
+  /** The caller no longer needs the operation. */
+  release(id: string): void {
+    this.#parts.release(id)
+  }
+
+  /** The result may be there although nobody was woken. */
+  async #lookAgain(known: Known, because: Because): Promise<Reply> {
+    const operation = await this.look(known)
+    if (isEnded(operation)) return replyOf(operation)
+    this.#parts.lifecycle.note('deferred', { operation, because })
+    return { kind: 'accepted', operation, because }
+  }
+}
+
+/** What is left of a request while it waits: no more than this, as there may be a million of them. */
+export class Wait implements EndListener {
+  readonly id: string
+  readonly command: string
+  readonly principal: string | undefined
+  readonly createdAt: number
+  readonly #replies: Replies
+  readonly #because: Because
+  readonly #settle: Settle
+
+  constructor(
+    replies: Replies,
+    operation: Operation,
+    { because, settle }: { readonly because: Because; readonly settle: Settle },
+  ) {
+    this.id = operation.id
+    this.command = operation.command
+    this.principal = operation.principal
+    this.createdAt = operation.createdAt
+    this.#replies = replies
+    this.#because = because
+    this.#settle = settle
+  }
+
+  onEnd(end: WaitEnd): void {
+    const reply = this.#replies.to(end, this, this.#because)
+    this.#settle(reply)
+    const release = () => this.#replies.release(this.id)
+    if (reply instanceof Promise) reply.then(release, release)
+    else release()
+  }
+}
+
+/** What an ended operation means for whoever asked for it. */
+export function replyOf(operation: Operation, replayed?: true): Reply {
+  const { result } = operation
+  if (result === undefined) return { kind: 'ended', operation, ...(replayed && { replayed }) }
+  const event = toEvent(result)
+  return replayed ? { kind: 'completed', event, operation, replayed } : { kind: 'completed', event, operation }
+}
