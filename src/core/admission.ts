@@ -37,15 +37,17 @@ export class Admission {
    * @throws GatewayError when it cannot be taken: a limit, or a broker out of reach. Nothing has happened then.
    */
   admit(command: CommandPlan, input: unknown, options: Started): Admitted {
-    const { settings, open, pending, storeKind, transportBreaker } = this.#parts
+    const { settings, open, pending, storeKind, transportBreaker, process } = this.#parts
     if (!transportBreaker.admits()) throw this.#shed(transportBreaker.refusal(), command, options)
     const operation = this.#describe(command, input, options)
     const asked = options.waitMs ?? command.waitMs ?? settings.waitMs
     checkWait(asked)
-    const overloaded = pending.size >= settings.maxPending
+    const isFull = pending.size >= settings.maxPending
     const deferrable = storeKind !== 'none' && options.deferrable !== false
+    // An answer that takes its time costs nothing more than one at once, while this process cannot keep its deadlines.
+    const overloaded = isFull || (process.isStalling && deferrable)
     try {
-      if (overloaded && !deferrable) throw overload(settings.maxPending)
+      if (isFull && !deferrable) throw overload(settings.maxPending)
       const owner = { command: command.name, principal: options.principal, maxPerCommand: command.maxOpen }
       open.open(operation.id, owner, settings.clock.monotonic() + settings.operationTtlMs)
     } catch (error) {

@@ -1,4 +1,4 @@
-import { performance } from 'node:perf_hooks'
+import { monitorEventLoopDelay, performance } from 'node:perf_hooks'
 
 /** All the time that the package knows; inject another one to decide it in tests. */
 export interface Clock {
@@ -10,7 +10,18 @@ export interface Clock {
   setTimer(callback: () => void, ms: number, isBackground?: boolean): () => void
   /** Calls back after the input that is already waiting has been read. */
   setImmediate(callback: () => void): void
+  /** Watches how late the event loop runs; without it nobody notices when this process cannot keep up. */
+  watchLoop?(): LoopWatch
 }
+
+/** How late the event loop runs. */
+export interface LoopWatch {
+  /** The 99th percentile since the last call, in milliseconds. */
+  read(): number
+  close(): void
+}
+
+const LOOP_RESOLUTION_MS = 20
 
 /** The clock of this process. */
 export const systemClock: Clock = {
@@ -22,4 +33,16 @@ export const systemClock: Clock = {
     return () => clearTimeout(timer)
   },
   setImmediate: (callback) => void setImmediate(callback),
+  watchLoop() {
+    const delays = monitorEventLoopDelay({ resolution: LOOP_RESOLUTION_MS })
+    delays.enable()
+    return {
+      read() {
+        const lateMs = delays.percentile(99) / 1e6 - LOOP_RESOLUTION_MS
+        delays.reset()
+        return lateMs
+      },
+      close: () => void delays.disable(),
+    }
+  },
 }

@@ -34,6 +34,8 @@ export interface GatewayParts {
   see(operation: Operation): void
   /** Called when a request no longer needs its operation. */
   release(id: string): void
+  /** What is known of this process. */
+  readonly process: { isStalling: boolean }
 }
 
 const BREAKER_CODES = {
@@ -77,7 +79,8 @@ export function createParts(
   const { transport } = options
   const commands = new Map<string, CommandPlan>()
   const state = { settings, lifecycle, deadlines, pending, open, commands }
-  return { ...state, ...stores, transport, transportBreaker, store, storeBreaker, settle, see }
+  const process = { isStalling: false }
+  return { ...state, ...stores, transport, transportBreaker, store, storeBreaker, settle, see, process }
 }
 
 function chooseStore(

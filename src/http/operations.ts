@@ -96,9 +96,11 @@ function misplaced(path: string, { operationsPath }: HttpSettings): GatewayError
 /** The operation, if there is one that the caller may see; all others look alike. */
 async function find({ gateway, request, settings, id }: Visit): Promise<Operation> {
   const principal = await principalOf(settings, request)
+  const verb: Verb = request.method === 'DELETE' ? 'cancel' : 'read'
+  // By principal too, so that nobody uses up what the owner may read.
+  if (verb === 'read') settings.reads.count(JSON.stringify([id, principal]), gateway.settings.clock.monotonic())
   const operation = await gateway.operations.get(id)
   if (operation === undefined) throw isPurged(gateway, id) ? gone() : notFound()
-  const verb: Verb = request.method === 'DELETE' ? 'cancel' : 'read'
   const { authorize = isOwner } = settings
   if (!(await callHook('authorize', () => authorize(operation, principal, verb)))) throw notFound()
   return operation

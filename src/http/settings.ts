@@ -3,6 +3,7 @@ import type { AnyDefinition } from '../core/definition.js'
 import type { Extension } from '../core/gateway.js'
 import type { Operation } from '../core/operation.js'
 import { configError, type NumberRule, refuseUnknown, resolveNumbers } from '../core/options.js'
+import { OpenStreams, ReadRate } from './limits.js'
 import type { Preferences } from './prefer.js'
 import type { HttpRequest } from './types.js'
 
@@ -40,6 +41,10 @@ export interface HttpOptions {
   readonly streamMs?: number
   /** How many event streams may be open at the same time. @default 1000 */
   readonly maxStreams?: number
+  /** The same for one operation. @default 10 */
+  readonly maxStreamsPerOperation?: number
+  /** How often one operation may be read in one second; more gets 429. @default 20 */
+  readonly maxReadsPerSecond?: number
   /** What clients are told to wait between two polls, in seconds. @default 1 */
   readonly retryAfterSeconds?: number
   /** Whose request it is; operations belong to this principal. An error with a `status` from 400 to 499 is answered so. */
@@ -80,13 +85,16 @@ export interface HttpSettings extends Required<Omit<HttpOptions, keyof Hooks>>, 
   /** It has been reported that they are not. */
   warned: boolean
   /** Open event streams. */
-  streams: number
+  readonly streams: OpenStreams
+  readonly reads: ReadRate
 }
 
 const NUMBERS = {
   bodyLimit: [1_048_576, 1, 1_073_741_824],
   streamMs: [300_000, 1, 86_400_000],
   maxStreams: [1000, 0, 1_000_000],
+  maxStreamsPerOperation: [10, 0, 1_000_000],
+  maxReadsPerSecond: [20, 1, 1_000_000],
   retryAfterSeconds: [1, 0, 3600],
 } as const satisfies Record<string, NumberRule>
 
@@ -150,15 +158,17 @@ function resolveHttpOptions(options: HttpOptions): HttpSettings {
   check(['publicUrl', publicUrl], publicUrl === undefined || isPublicUrl(publicUrl), 'an http(s) URL without query')
   check(['problemBase', problemBase], problemBase === undefined || typeof problemBase === 'string', 'a text')
   for (const name of ['principal', 'authorize'] as const) checkFunction(name, options[name])
+  const numbers = resolveNumbers(NUMBERS, options as Readonly<Record<string, unknown>>)
   return {
-    ...resolveNumbers(NUMBERS, options as Readonly<Record<string, unknown>>),
+    ...numbers,
     ...{ operationsPath, statusStyle, problemBase: problemBase ?? 'urn:respond-async:problem:' },
     ...(publicUrl === undefined ? {} : { publicUrl: publicUrl.replace(/\/+$/, '') }),
     ...(options.principal && { principal: options.principal }),
     ...(options.authorize && { authorize: options.authorize }),
     mounted: false,
     warned: false,
-    streams: 0,
+    streams: new OpenStreams(numbers),
+    reads: new ReadRate(numbers.maxReadsPerSecond),
   }
 }
 

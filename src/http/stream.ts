@@ -1,5 +1,4 @@
 import type { GatewayContext } from '../core/command.js'
-import { GatewayError } from '../core/errors.js'
 import { isEnded, type Operation } from '../core/operation.js'
 import { headerOf } from './body.js'
 import { statusDocument } from './document.js'
@@ -19,11 +18,7 @@ export function openStream(gateway: GatewayContext, request: HttpRequest, operat
   const seen = headerOf(request, 'last-event-id')
   const headers = { 'cache-control': 'no-store', 'x-accel-buffering': 'no' }
   if (isEnded(operation) && seen === String(operation.version)) return { status: 204, headers }
-  if (settings.streams >= settings.maxStreams) {
-    throw new GatewayError('ERR_OVERLOADED', 'Too many event streams are open; poll instead.', {
-      outcome: 'not-accepted',
-    })
-  }
+  settings.streams.assertRoom(operation.id)
   const typed = { ...headers, 'content-type': 'text/event-stream; charset=utf-8' }
   if (request.method === 'HEAD') return { status: 200, headers: typed }
   return { status: 200, headers: typed, stream: changesOf(gateway, request, { operation, seen }) }
@@ -37,7 +32,7 @@ async function* changesOf(
   const settings = httpSettingsOf(gateway)
   const { clock } = gateway.settings
   const until = clock.monotonic() + settings.streamMs
-  settings.streams += 1
+  const close = settings.streams.open(operation.id)
   try {
     yield `retry: ${RECONNECT_MS}\n\n`
     let latest = operation
@@ -52,7 +47,7 @@ async function* changesOf(
       latest = next
     }
   } finally {
-    settings.streams -= 1
+    close()
   }
 }
 

@@ -131,7 +131,7 @@ export const REQUIREMENTS: Readonly<Record<string, Requirement>> = {
   D27: { summary: 'never 204 or 404 for "not yet"', test: 'src/testing/http' },
   D28: {
     summary: 'polling faster than allowed is 429',
-    notOurs: 'no rate is forbidden here; limits per address belong to the server in front',
+    test: 'src/testing/http',
   },
 
   // E. Conditions and caching.
@@ -241,6 +241,6 @@ export const REQUIREMENTS: Readonly<Record<string, Requirement>> = {
   L09: { summary: 'no-store, no buffering, headers at once', test: 'src/testing/http' },
   L10: { summary: 'by Accept at the operation, or at /events', test: 'src/testing/http' },
   L11: { summary: 'a principal can come from a cookie', test: 'test/contract/http-gaps.test.ts' },
-  L12: { summary: 'too many streams: 503', test: 'src/testing/http' },
+  L12: { summary: 'too many streams: 503, of one operation: 429', test: 'src/testing/http' },
   L13: { summary: 'cases of the web platform tests', notOurs: 'a list of another project; properties test L02 to L04' },
 }

@@ -2,6 +2,10 @@ import assert from 'node:assert/strict'
 import { until } from '../contract.js'
 import { check, type Given, type HttpCase, NOT_CREATED, PENDING } from './world.js'
 
+const POLLED: Given = {
+  ...PENDING,
+  options: { maxReadsPerSecond: 2, principal: ({ headers }) => headers['x-principal'] as string | undefined },
+}
 const DOCUMENTS: Given = { ...PENDING, options: { statusStyle: 'document' } }
 const EXPIRING: Given = { ...PENDING, options: { operationTtlMs: 60_000, retentionMs: 60_000 } }
 const PROGRESS = { type: 'CreateUser::Requested::Progress', data: { percent: 50 } }
@@ -148,6 +152,14 @@ export const operationCases: readonly HttpCase[] = [
     await cancel('"7", W/"1"').refuses(412, 'ERR_PRECONDITION_FAILED')
     await get(path).is(202)
     await cancel('"1"').is(200)
+  }),
+  check('D28 E19 FM-E9 who polls too fast is told to wait', POLLED, async ({ defer, get }) => {
+    const [url, other] = [await defer(), await defer()]
+    for (let times = 0; times < 2; times += 1) await get(url).is(202)
+    await get(url).refuses(429, 'ERR_TOO_MANY_REQUESTS', { 'retry-after': '1', 'cache-control': 'no-store' })
+    await get(other).is(202)
+    // One principal does not use up what another one may read.
+    await get(url, { 'x-principal': 'ann' }).refuses(404, 'ERR_OPERATION_NOT_FOUND')
   }),
   check('E11 E13 E15 E19 every answer says how it is cached', PENDING, async ({ defer, answer, get, post }) => {
     const url = await defer()

@@ -4,6 +4,7 @@ import { check, type Given, type HttpCase, PENDING } from './world.js'
 
 const STREAM = { accept: 'text/event-stream' }
 const SINGLE: Given = { ...PENDING, options: { maxStreams: 1 } }
+const ONE_EACH: Given = { ...PENDING, options: { maxStreamsPerOperation: 1 } }
 const PROGRESS = { type: 'CreateUser::Requested::Progress', data: { note: 'half\r\nevent: forged' } }
 
 /** Sent with every stream, so that nothing on the way keeps it back. */
@@ -59,6 +60,17 @@ export const streamCases: readonly HttpCase[] = [
       await until(() => gateway.counters.pending === 0)
     }
     assert.deepEqual(errors, [])
+  }),
+  check('L12 FM-H20 one operation cannot take all streams', ONE_EACH, async ({ defer, get, answer }) => {
+    const [busy, other] = [await defer(), await defer()]
+    const stream = get(busy, STREAM)
+    await until(() => stream.received.includes('running'))
+    await get(busy, STREAM).refuses(429, 'ERR_TOO_MANY_REQUESTS', { 'retry-after': '1' })
+    const elsewhere = get(other, STREAM)
+    await until(() => elsewhere.received.includes('running'))
+    for (const url of [busy, other]) await answer(url)
+    await stream.is(200)
+    await get(busy, STREAM).is(200)
   }),
   check('L05 FM-E10 a stream ends when the gateway closes', PENDING, async ({ defer, get, gateway }) => {
     const stream = get(await defer(), STREAM)

@@ -204,3 +204,33 @@ describe('housekeeping: changes that a store tells of', () => {
     expect(gateway.counters.open).toBe(0)
   })
 })
+
+describe('housekeeping: the event loop', () => {
+  /** A clock whose loop runs as late as the test says. */
+  function lateClock() {
+    const loop = { lateMs: 0, isClosed: false }
+    const close = () => {
+      loop.isClosed = true
+    }
+    const watchLoop = () => ({ read: () => loop.lateMs, close })
+    return { loop, clock: Object.assign(createFakeClock(), { watchLoop }) }
+  }
+
+  it('FM-F8 while it stalls, requests that can be deferred are, and those that cannot wait on', async () => {
+    const { loop, clock } = lateClock()
+    const { ask, gateway } = await openWorld({ clock })
+    loop.lateMs = 201
+    const before = watch(ask.request({ n: 1 }, { waitMs: 30_000 }))
+    await clock.advance(1000)
+    expect(before.isSettled).toBe(false)
+    expect(await ask.request({ n: 2 }, { waitMs: 30_000 })).toMatchObject({ kind: 'accepted', because: 'overload' })
+    const stays = watch(ask.request({ n: 3 }, { waitMs: 30_000, deferrable: false }))
+    loop.lateMs = 200
+    await clock.advance(1000)
+    const after = watch(ask.request({ n: 4 }, { waitMs: 30_000 }))
+    await clock.flush()
+    expect([before, stays, after].map(({ isSettled }) => isSettled)).toEqual([false, false, false])
+    await gateway.close({ drainMs: 0 })
+    expect(loop.isClosed).toBe(true)
+  })
+})

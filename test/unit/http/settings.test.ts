@@ -1,5 +1,6 @@
 import { createGateway, type GatewayOptions, memoryTransport } from 'respond-async'
 import { describe, expect, it } from 'vitest'
+import { OpenStreams, ReadRate } from '../../../src/http/limits.js'
 import { httpOptionsOf, httpSettingsOf, operationUrl } from '../../../src/http/settings.js'
 
 const transport = memoryTransport()
@@ -28,10 +29,13 @@ describe('HTTP options of a gateway', () => {
       bodyLimit: 1_048_576,
       streamMs: 300_000,
       maxStreams: 1000,
+      maxStreamsPerOperation: 10,
+      maxReadsPerSecond: 20,
       retryAfterSeconds: 1,
       mounted: false,
       warned: false,
-      streams: 0,
+      streams: new OpenStreams({ maxStreams: 1000, maxStreamsPerOperation: 10 }),
+      reads: new ReadRate(20),
     })
   })
 
@@ -44,6 +48,8 @@ describe('HTTP options of a gateway', () => {
         bodyLimit: 1,
         streamMs: 1,
         maxStreams: 0,
+        maxStreamsPerOperation: 0,
+        maxReadsPerSecond: 1,
       },
       ...{ retryAfterSeconds: 0, principal: () => 'x', authorize: () => true },
     }
@@ -57,6 +63,8 @@ describe('HTTP options of a gateway', () => {
     ['bodyLimit', 1, 1_073_741_824],
     ['streamMs', 1, 86_400_000],
     ['maxStreams', 0, 1_000_000],
+    ['maxStreamsPerOperation', 0, 1_000_000],
+    ['maxReadsPerSecond', 1, 1_000_000],
     ['retryAfterSeconds', 0, 3600],
   ])('%s is a whole number from %d to %d', (name, least, greatest) => {
     for (const value of [least, greatest]) expect(settingsOf({ [name]: value })).toMatchObject({ [name]: value })

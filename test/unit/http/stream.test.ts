@@ -30,7 +30,7 @@ function idsOf(chunks: readonly string[]): string[] {
 }
 
 function streamsOf({ gateway }: Pick<Service, 'gateway'>): number {
-  return httpSettingsOf(gateway).streams
+  return httpSettingsOf(gateway).streams.size
 }
 
 describe('openStream', () => {
