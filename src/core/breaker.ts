@@ -14,6 +14,12 @@ export interface BreakerOptions {
   readonly onChange: (isOpen: boolean, cause?: unknown) => void
 }
 
+/** Who is told what became of a call, once. */
+export interface Caller<T> {
+  succeed(value: T): void
+  fail(error: unknown): void
+}
+
 const FAILURES_TO_OPEN = 5
 const PROBE_EVERY_MS = 1000
 
@@ -67,19 +73,22 @@ export class Breaker {
    * unknown. Else what the call throws.
    */
   run<T>(call: () => Promise<T>): Promise<T> {
-    return new Promise<T>((resolve, reject) => {
-      const guarded = new GuardedCall(this, resolve, reject)
-      this.#options.deadlines.arm(guarded, this.#options.timeoutMs)
-      // A call that throws instead of rejecting is treated alike.
-      try {
-        call().then(
-          (value) => guarded.succeed(value),
-          (cause: unknown) => guarded.fail(cause),
-        )
-      } catch (error) {
-        guarded.fail(error)
-      }
-    })
+    return new Promise((succeed, fail) => this.watch(call, { succeed, fail }))
+  }
+
+  /** The same for a caller that is told by methods, which spares a promise for each of very many calls. */
+  watch<T>(call: () => Promise<T>, caller: Caller<T>): void {
+    const guarded = new GuardedCall(this, caller)
+    this.#options.deadlines.arm(guarded, this.#options.timeoutMs)
+    // A call that throws instead of rejecting is treated alike.
+    try {
+      call().then(
+        (value) => guarded.succeed(value),
+        (cause: unknown) => guarded.fail(cause),
+      )
+    } catch (error) {
+      guarded.fail(error)
+    }
   }
 
   /** A call came to a good end. */
@@ -129,26 +138,31 @@ export class Breaker {
 /** A call under way, which is its own deadline: several are made for every request. */
 class GuardedCall<T> extends Deadline {
   readonly #breaker: Breaker
-  readonly #resolve: (value: T) => void
-  readonly #reject: (error: unknown) => void
+  /** Until it has been told. */
+  #caller: Caller<T> | undefined
 
-  constructor(breaker: Breaker, resolve: (value: T) => void, reject: (error: unknown) => void) {
+  constructor(breaker: Breaker, caller: Caller<T>) {
     super()
     this.#breaker = breaker
-    this.#resolve = resolve
-    this.#reject = reject
+    this.#caller = caller
   }
 
   succeed(value: T): void {
     this.#breaker.succeeded(this)
-    this.#resolve(value)
+    this.#caller?.succeed(value)
+    this.#caller = undefined
   }
 
   fail(cause: unknown): void {
-    this.#reject(this.#breaker.failed(this, cause ?? new Error('The call failed without saying why.')))
+    this.#tell(this.#breaker.failed(this, cause ?? new Error('The call failed without saying why.')))
   }
 
   override onDue(): void {
-    this.#reject(this.#breaker.failed(this))
+    this.#tell(this.#breaker.failed(this))
+  }
+
+  #tell(error: GatewayError): void {
+    this.#caller?.fail(error)
+    this.#caller = undefined
   }
 }

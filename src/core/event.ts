@@ -91,7 +91,7 @@ function encodeJson(data: unknown): Uint8Array {
 
 /** True for the media types whose bodies are read as JSON. */
 export function isJson(contentType: string): boolean {
-  return /^application\/(?:[\w.!#$&^+-]+\+)?json\s*(?:;|$)/i.test(contentType)
+  return contentType === 'application/json' || /^application\/(?:[\w.!#$&^+-]+\+)?json\s*(?:;|$)/i.test(contentType)
 }
 
 /**

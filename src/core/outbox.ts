@@ -17,8 +17,8 @@ const REFUSALS: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'ERR_INVALID_INPUT',
 ])
 
-const UNCONFIRMED: Promise<Attempt> = Promise.resolve('unconfirmed')
-const confirmed = (): Attempt => 'confirmed'
+const REQUESTS = { channel: 'requests' } as const
+const done = () => {}
 
 /**
  * Gets request events to the broker: at once, and what stays unconfirmed again and again under the same ids, by
@@ -54,7 +54,7 @@ export class Outbox {
   /** Publishes the request event of a new operation and tells everybody who waits for it what the broker said. */
   send(id: string, message: EventMessage): void {
     this.#inFlight.add(id)
-    if (message.key === undefined) void this.#sendNow(id, message)
+    if (message.key === undefined) this.#publish(id, message, done)
     else this.#sendInOrder(id, message, message.key)
   }
 
@@ -74,10 +74,24 @@ export class Outbox {
   }
 
   #sendNow(id: string, message: EventMessage): Promise<void> {
-    const { key } = message
-    const isBlocked = key !== undefined && this.#stuck.has(key)
-    const attempt = isBlocked ? UNCONFIRMED : this.#attempt(id, message)
-    return attempt.then((came) => this.#sent(id, message, came))
+    return new Promise((resolve) => this.#publish(id, message, resolve))
+  }
+
+  /** Without a promise of its own: every request comes through here. */
+  #publish(id: string, message: EventMessage, then: () => void): void {
+    const { transportBreaker, transport } = this.#parts
+    const settle = (attempt: Attempt) => {
+      this.#sent(id, message, attempt)
+      then()
+    }
+    if (message.key !== undefined && this.#stuck.has(message.key)) {
+      settle('unconfirmed')
+      return
+    }
+    transportBreaker.watch(() => transport.publish(message, REQUESTS), {
+      succeed: () => settle('confirmed'),
+      fail: (error) => void this.#judge(id, error, true).then(settle),
+    })
   }
 
   #sent(id: string, message: EventMessage, attempt: Attempt): void {
@@ -90,13 +104,18 @@ export class Outbox {
     this.#parts.pending.confirm(id, attempt)
   }
 
-  /** Never rejects. `refused` is given only when the operation could be ended accordingly. */
-  #attempt(id: string, message: EventMessage, isFirst = true): Promise<Attempt> {
+  /** Publishes once more. Never rejects. */
+  #attempt(id: string, message: EventMessage): Promise<Attempt> {
     const { transportBreaker, transport } = this.#parts
-    const publish = () => transport.publish(message, { channel: 'requests' })
-    return transportBreaker.run(publish).then(confirmed, (error) => this.#judge(id, error, isFirst))
+    return transportBreaker
+      .run(() => transport.publish(message, REQUESTS))
+      .then(
+        () => 'confirmed',
+        (error) => this.#judge(id, error, false),
+      )
   }
 
+  /** What a failed publish means; never rejects. `refused` only when the operation could be ended accordingly. */
   async #judge(id: string, error: unknown, isFirst: boolean): Promise<Attempt> {
     const { code, message } = toGatewayError(error)
     // An earlier attempt may have got through: a broker that is away now says nothing about it.
@@ -160,7 +179,7 @@ export class Outbox {
   async #relayLane(operations: readonly Operation[], token: number): Promise<void> {
     for (const { id, request } of operations) {
       if (request === undefined) continue
-      const attempt = await this.#attempt(id, request, false)
+      const attempt = await this.#attempt(id, request)
       if (attempt === 'unconfirmed') return
       if (attempt === 'confirmed') await this.#parts.store.markPublished([id], token)
       this.unblock(id, request)

@@ -2,16 +2,23 @@ import { Admission, type Admitted, type Started } from './admission.js'
 import type { Reply, RequestOptions } from './command.js'
 import type { CommandPlan } from './definition.js'
 import { GatewayError, toGatewayError } from './errors.js'
-import { isEnded, type NewOperation, type Operation } from './operation.js'
+import { isEnded, type Operation } from './operation.js'
 import type { Outbox } from './outbox.js'
 import type { GatewayParts } from './parts.js'
-import type { PendingRequest, WaitEnd } from './pending-requests.js'
+import type { PendingRequest } from './pending-requests.js'
 import { Replies, replyOf, type Settle, Wait } from './replies.js'
 import { validateData } from './schema.js'
 import type { Created } from './store.js'
 
 const LEFT = { code: 'ERR_OPERATION_CANCELED', message: 'The caller left before the request was published.' } as const
 const CLOSED = { code: 'ERR_CLOSED', message: 'The gateway was closed before the request was published.' } as const
+
+/** A request from its admission to its wait. */
+interface Begun {
+  readonly admitted: Admitted
+  readonly waiting: PendingRequest
+  readonly settle: Settle
+}
 
 /** Takes requests through admission, record, publish and wait. */
 export class Requests {
@@ -43,43 +50,53 @@ export class Requests {
 
   #run(command: CommandPlan, input: unknown, options: Started): Promise<Reply> {
     return new Promise((settle) => {
-      const refuse = (error: unknown) => settle(Promise.reject(error))
       try {
-        this.#start(this.#admission.admit(command, input, options), settle).catch(refuse)
+        this.#start(this.#admission.admit(command, input, options), settle)
       } catch (error) {
-        refuse(error)
+        settle(Promise.reject(error))
       }
     })
   }
 
   /** Everything up to the wait. What it holds is let go of before the wait begins, which may be long. */
-  async #start(admitted: Admitted, settle: Settle): Promise<void> {
-    const { pending, open, lifecycle, release, store, settings } = this.#parts
-    const { id, request } = admitted.operation
+  #start(admitted: Admitted, settle: Settle): void {
+    const { pending, store, release } = this.#parts
+    const { id } = admitted.operation
     // Registered before anything is written: a fast worker answers before the confirmation of the publish arrives.
     const waiting = pending.add(id)
     waiting.awaitConfirmation()
-    let made: Created | undefined
-    try {
-      made = await store.create(admitted.operation)
-      const { created, operation } = made
-      if (!created) {
-        open.close(id)
+    const begun: Begun = { admitted, waiting, settle }
+    store.create(admitted.operation).then(
+      (made) => this.#publish(begun, made),
+      (error) => {
         waiting.end({ kind: 'shutdown' })
-        settle(this.#join(admitted, operation))
-        return
-      }
-      lifecycle.note('created', { operation })
-      waiting.leaveOn(admitted.options)
-      if (waiting.isOpen) this.#outbox.send(id, request)
-      else await this.#takeBack(admitted.operation, await waiting.ended())
-      waiting.limit(admitted.until - settings.clock.monotonic())
-      waiting.whenEnded(new Wait(this.#replies, operation, { because: admitted.because, settle }))
-    } catch (error) {
+        release(id)
+        settle(Promise.reject(this.#uncreated(id, error)))
+      },
+    )
+  }
+
+  #publish(begun: Begun, { created, operation }: Created): void {
+    const { admitted, waiting, settle } = begun
+    if (!created) {
+      this.#parts.open.close(admitted.operation.id)
       waiting.end({ kind: 'shutdown' })
-      release(id)
-      throw made === undefined ? this.#uncreated(id, error) : error
+      settle(this.#join(admitted, operation))
+      return
     }
+    this.#parts.lifecycle.note('created', { operation })
+    waiting.leaveOn(admitted.options)
+    if (!waiting.isOpen) {
+      void this.#takeBack(begun, operation)
+      return
+    }
+    this.#outbox.send(operation.id, admitted.operation.request)
+    this.#wait(begun, operation)
+  }
+
+  #wait({ admitted, waiting, settle }: Begun, operation: Operation): void {
+    waiting.limit(admitted.until - this.#parts.settings.clock.monotonic())
+    waiting.whenEnded(new Wait(this.#replies, operation, { because: admitted.because, settle }))
   }
 
   /** The error of a request whose operation was not created, as far as is known. */
@@ -93,17 +110,19 @@ export class Requests {
   }
 
   /** The caller left, or the gateway shuts down, before the request was published: nothing is sent. */
-  async #takeBack({ id, request }: NewOperation, { kind }: WaitEnd): Promise<void> {
-    const error = kind === 'gone' ? LEFT : CLOSED
+  async #takeBack(begun: Begun, operation: Operation): Promise<void> {
+    const { id, request } = begun.admitted.operation
+    const { kind } = await begun.waiting.ended()
     this.#outbox.block(id, request)
     try {
-      await this.#parts.settle(id, { state: 'canceled', error, releaseKey: true })
+      await this.#parts.settle(id, { state: 'canceled', error: kind === 'gone' ? LEFT : CLOSED, releaseKey: true })
       this.#outbox.unblock(id, request)
     } catch (cause) {
       // The operation stands then, and the relay publishes it.
       this.#parts.lifecycle.error(cause)
       this.#parts.pending.confirm(id, 'unconfirmed')
     }
+    this.#wait(begun, operation)
   }
 
   /** What a retry has joined may be taken back by the first request; the retry is then the first one itself. */

@@ -1,4 +1,4 @@
-import type { Command, GatewayContext, Reply } from '../core/command.js'
+import type { Command, GatewayContext, Reply, RequestOptions } from '../core/command.js'
 import { GatewayError } from '../core/errors.js'
 import type { Because } from '../core/lifecycle.js'
 import type { Operation } from '../core/operation.js'
@@ -75,32 +75,43 @@ async function answerCommand(
     throw new GatewayError('ERR_NOT_ACCEPTABLE', `Available are: ${options.produces.join(', ')}.`)
   }
   const settings = httpSettingsOf(command.gateway)
-  // Nothing is awaited that is there: each of these would cost every request a turn of the microtask queue.
-  const read = given === undefined ? readBody(request, settings) : undefined
+  // What is there already is not awaited: that would cost every request a turn of the microtask queue, three times.
+  const read = given === undefined ? readBody(request, settings) : given.data
   const body = read instanceof Promise ? await read : read
   const startedAt = command.gateway.settings.clock.monotonic()
   const call = readCall(command, request, settings)
   const found = principalOf(settings, request)
   const principal = found instanceof Promise ? await found : found
-  const { input, headers: forwarded } = options
-  const isMapped = input !== undefined || forwarded !== undefined
-  const event = isMapped ? await mapRequest(call, principal, { body, given }) : undefined
-  const headers = event === undefined ? conditionsOf(request) : event.headers
-  const data = event === undefined ? (given === undefined ? body : given.data) : event.data
-  const idempotencyKey = idempotencyKeyOf(call, options.idempotencyKey === 'required')
+  const isMapped = options.input !== undefined || options.headers !== undefined
+  const event = isMapped
+    ? await mapRequest(call, principal, { body, isGiven: given !== undefined })
+    : { data: body, headers: conditionsOf(request) }
+  const reply = await command.request(
+    event.data,
+    requestOptions(call, { principal, startedAt, headers: event.headers }),
+  )
+  return answerReply(call, reply)
+}
+
+/** One literal with every property: this is the object that goes through the core with each request. */
+function requestOptions(
+  call: Call,
+  { principal, startedAt, headers }: Pick<RequestOptions, 'principal' | 'startedAt' | 'headers'>,
+): RequestOptions {
+  const { request, waitMs, deferrable, command } = call
+  const { idempotencyKey } = httpOptionsOf(command.plan.definition)
   const traceparent = headerOf(request, 'traceparent')
-  const reply = await command.request(data, {
-    waitMs: call.waitMs,
+  return {
+    waitMs,
     onGone: request.onGone,
-    idempotencyKey,
+    idempotencyKey: idempotencyKeyOf(call, idempotencyKey === 'required'),
     principal,
     headers,
     traceparent,
     tracestate: traceparent === undefined ? undefined : headerOf(request, 'tracestate'),
     startedAt,
-    deferrable: call.deferrable,
-  })
-  return answerReply(call, reply)
+    deferrable,
+  }
 }
 
 function refuseMethod(method: string, methods: readonly string[]): HttpReply | undefined {
@@ -125,11 +136,11 @@ function readCall(command: Command, request: HttpRequest, settings: HttpSettings
 async function mapRequest(
   { command, request, preferences }: Call,
   principal: string | undefined,
-  { body, given }: { readonly body: unknown; readonly given: { readonly data: unknown } | undefined },
+  { body, isGiven }: { readonly body: unknown; readonly isGiven: boolean },
 ) {
   const { input, headers } = httpOptionsOf(command.plan.definition)
-  const full = toHookRequest({ ...request, body }, { principal, preferences })
-  const data = given ? given.data : input ? await callHook('input', () => input(full)) : body
+  const full = toHookRequest(isGiven ? request : { ...request, body }, { principal, preferences })
+  const data = input && !isGiven ? await callHook('input', () => input(full)) : body
   const own = headers && (await callHook('headers', () => headers(full)))
   return { data, headers: { ...conditionsOf(request), ...own } }
 }

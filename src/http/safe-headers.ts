@@ -21,11 +21,15 @@ function onSite(value: string, { publicUrl, allowedOrigins = [] }: LocationOptio
   return origins.some((origin) => new URL(origin).origin === url.origin) ? url.href : undefined
 }
 
+// Nearly every location: nothing to encode, and no two slashes in a row.
+const PLAIN_PATH = /^\/[\w.~-]+(?:\/[\w.~-]+)*$/
+
 /**
  * Makes a value fit for `Location` and its like, percent-encoding what a URI cannot hold; undefined when it must not
  * be sent: with a line break, or leading off this site. `//host` and `/\host` are other hosts to a browser.
  */
 export function encodeLocation(value: string, options: LocationOptions = {}): string | undefined {
+  if (PLAIN_PATH.test(value)) return value
   if (/[\r\n]/.test(value)) return undefined
   if (!value.startsWith('/')) return onSite(value, options)
   if (value[1] === '/' || value[1] === '\\') return undefined

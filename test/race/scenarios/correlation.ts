@@ -187,7 +187,7 @@ const callerLeaves: Scenario = {
   mutants: [
     {
       name: 'publishes for a caller who has left',
-      patches: [{ file: REQUESTS, find: 'if (waiting.isOpen) this.#outbox', replace: "if (id !== '') this.#outbox" }],
+      patches: [{ file: REQUESTS, find: 'if (!waiting.isOpen) {', replace: 'if (operation === undefined) {' }],
     },
     {
       name: 'takes back what has been published',

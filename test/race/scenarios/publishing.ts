@@ -25,7 +25,7 @@ const crashAroundPublish: Scenario = {
       patches: [
         {
           file: 'src/core/outbox.ts',
-          find: 'await this.#attempt(id, request, false)',
+          find: 'await this.#attempt(id, request)',
           replace: "await this.#attempt(id, { ...request, id: 'another' }, false)",
         },
       ],
