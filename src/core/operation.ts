@@ -76,7 +76,10 @@ export type Ending =
       readonly state: 'failed' | 'canceled' | 'expired'
       readonly error: OperationError
       readonly command?: string
-      /** Free the idempotency key in the same write: nothing has happened, so a retry may try again. */
+      /**
+       * Free the idempotency key in the same write: nothing has happened, so a retry may try again. Stores refuse it as
+       * `stale` for an operation that was ever leased, as its request may have been published by then.
+       */
       readonly releaseKey?: boolean
       /** Only end the operation when it still has this version (a conditional cancel). */
       readonly ifVersion?: number | undefined
@@ -85,7 +88,7 @@ export type Ending =
 /**
  * What became of an ending: `won` it ended the operation; `same` this very event did so before; `duplicate` another
  * event of the same type did; `conflict` an event of another type did; `late` the operation had ended without a
- * result; `ended` it had ended, and this ending brings no result; `stale` its version was another one;
+ * result; `ended` it had ended, and this ending brings no result; `stale` it is not, or no longer, as the ending says;
  * `foreign` the operation belongs to another command.
  */
 export type Verdict = 'won' | 'same' | 'duplicate' | 'conflict' | 'late' | 'ended' | 'stale' | 'foreign'

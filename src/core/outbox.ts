@@ -130,7 +130,7 @@ export class Outbox {
       // Without the key to release, it is not known whether an earlier attempt has got through.
       const code = releaseKey ? 'ERR_PUBLISH_REJECTED' : 'ERR_PUBLISH_UNCONFIRMED'
       const settled = await this.#parts.settle(id, { state: 'failed', error: { code, message }, releaseKey })
-      return settled !== undefined
+      return settled !== undefined && settled.verdict !== 'stale'
     } catch (error) {
       this.#parts.lifecycle.error(error)
       return false

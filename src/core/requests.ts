@@ -113,10 +113,13 @@ export class Requests {
   async #takeBack(begun: Begun, operation: Operation): Promise<void> {
     const { id, request } = begun.admitted.operation
     const { kind } = await begun.waiting.ended()
+    const error = kind === 'gone' ? LEFT : CLOSED
     this.#outbox.block(id, request)
     try {
-      await this.#parts.settle(id, { state: 'canceled', error: kind === 'gone' ? LEFT : CLOSED, releaseKey: true })
-      this.#outbox.unblock(id, request)
+      const settled = await this.#parts.settle(id, { state: 'canceled', error, releaseKey: true })
+      // What a relay has had may be published: then it stands.
+      if (settled?.verdict === 'stale') this.#parts.pending.confirm(id, 'unconfirmed')
+      else this.#outbox.unblock(id, request)
     } catch (cause) {
       // The operation stands then, and the relay publishes it.
       this.#parts.lifecycle.error(cause)

@@ -66,7 +66,10 @@ export interface Store {
    * @throws GatewayError ERR_STORE_FULL when only running operations are left to make room.
    */
   create(operation: NewOperation): Promise<Created>
-  /** Compare-and-set by the rule of `settle`; undefined for unknown ids. `records` are written only by the winner. */
+  /**
+   * Compare-and-set by the rule of `settle`; undefined for unknown ids. `records` are written only by the winner. An
+   * ending with `releaseKey` is `stale` once the operation has been leased, whether published or not.
+   */
   complete(id: string, ending: Ending, records?: readonly RecordWrite[]): Promise<Settled | undefined>
   /** Takes up a progress event; undefined when nothing changed. */
   progress(id: string, event: EventMessage): Promise<Operation | undefined>

@@ -112,6 +112,21 @@ const OUTBOX: StoreCases = {
     await kit.store.markPublished([id], taken.token)
     assert.equal((await kit.get(id)).published, true)
   },
+  'FM-P2 what has been lent may be published, so an ending that frees the key is stale': async (kit) => {
+    const init = { idempotency: { key: 'lent', fingerprint: 'f' } }
+    const { id } = await kit.created(init)
+    const lease = await kit.store.leaseUnpublished({ ...LEASE, leaseMs: TTL_MS })
+    const freeing = kit.ending('failed', { releaseKey: true })
+    assert.equal((await kit.complete(id, freeing)).verdict, 'stale')
+    await kit.advance(TTL_MS + 1)
+    assert.equal((await kit.complete(id, freeing)).verdict, 'stale')
+    await kit.store.markPublished([id], lease.token)
+    assert.equal((await kit.complete(id, freeing)).verdict, 'stale')
+    assert.equal((await kit.get(id)).state, 'running')
+    assert.equal((await kit.store.create(kit.operation(init))).created, false)
+    assert.equal((await kit.complete(id, kit.ending('failed'))).verdict, 'won')
+    assert.equal((await kit.complete(id, freeing)).verdict, 'ended')
+  },
   'FM-B17 operations that have ended are not lent, and a mark leaves them as they are': async (kit) => {
     const [canceled, done] = [await kit.created(), await kit.created()]
     await kit.complete(canceled.id, kit.ending('canceled'))

@@ -235,7 +235,8 @@ async function createPair() {
     const error = { code: 'ERR_OPERATION_CANCELED', message: 'canceled' } as const
     const settled = await store.complete(id, { state: 'canceled', error, releaseKey: one.releaseKey, ...condition })
     if (known === undefined) return expect(settled).toBeUndefined()
-    const isStale = one.ifVersion !== 0 && one.ifVersion !== known.version
+    const isStale =
+      (one.ifVersion !== 0 && one.ifVersion !== known.version) || (one.releaseKey && known.lease.token > 0)
     const verdict = known.state !== 'running' ? 'ended' : isStale ? 'stale' : 'won'
     if (verdict === 'won') {
       changeState(known, 'canceled', now)

@@ -112,6 +112,9 @@ class MemoryStore implements Store {
     const now = this.#enter()
     const row = this.#find(id, now)
     if (row === undefined) return undefined
+    const isLent = row.leaseToken > 0 && !isEnded(row.operation)
+    // Whoever it was lent to may have published it: that nothing has happened is no longer true.
+    if (isLent && 'error' in ending && ending.releaseKey) return { verdict: 'stale', operation: row.operation }
     const settled = settle(row.operation, ending, now)
     if (settled.verdict !== 'won') {
       row.operation = settled.operation

@@ -91,7 +91,13 @@ const deleted: Scenario = {
   mutants: [
     {
       name: 'takes a refusal for recorded that was not',
-      patches: [{ file: 'src/core/outbox.ts', find: 'return settled !== undefined', replace: 'return true' }],
+      patches: [
+        {
+          file: 'src/core/outbox.ts',
+          find: "return settled !== undefined && settled.verdict !== 'stale'",
+          replace: 'return true',
+        },
+      ],
     },
   ],
 }

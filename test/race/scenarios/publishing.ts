@@ -69,5 +69,33 @@ const markFails: Scenario = {
   ],
 }
 
+const slowPublisher: Scenario = {
+  title: 'FM-P2 who is told that nothing has happened is right, also when a relay was faster than the first publish',
+  async run(world) {
+    world.fate = 'refused'
+    const carriedOut = new Set<string>()
+    world.onWork = ({ id }) => void carriedOut.add(id)
+    const slow = await world.site(EAGER)
+    await world.site(EAGER)
+    const answer = slow.ask({ waitMs: 0 })
+    world.later('the broker is back', () => {
+      world.fate = 'confirmed'
+    })
+    await world.play({ timers: 4, withinMs: 2000 })
+    await world.finish()
+    const { operation } = answer.value ?? {}
+    const isRefused = operation?.error?.code === 'ERR_PUBLISH_REJECTED'
+    insist(!isRefused || !carriedOut.has(operation.id), 'a request was carried out that was told to be refused')
+  },
+  mutants: [
+    {
+      name: 'a refusal that does not ask whether somebody else has had it',
+      patches: [
+        { file: 'src/stores/memory/index.ts', find: "'error' in ending && ending.releaseKey", replace: 'false' },
+      ],
+    },
+  ],
+}
+
 /** Failure modes B: request events on their way to the broker. */
-export const publishing: readonly Scenario[] = [crashAroundPublish, markFails]
+export const publishing: readonly Scenario[] = [crashAroundPublish, markFails, slowPublisher]
