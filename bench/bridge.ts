@@ -39,6 +39,25 @@ export async function createBridge(transport: Transport, waitMs = 5000): Promise
   }
 }
 
+/** The floor below everything that asks through a transport: it, and the back end, with no time-out and no id of worth. */
+export async function createFloor(transport: Transport): Promise<() => Promise<EventMessage>> {
+  const waiting = new Map<string, (message: EventMessage) => void>()
+  const types = ['CreateUser::UserCreated']
+  await transport.subscribe({ channel: 'results', types, reading: { kind: 'own' } }, async (message) => {
+    waiting.get(message.correlationId ?? '')?.(message)
+    waiting.delete(message.correlationId ?? '')
+    return 'ack'
+  })
+  let asked = 0
+  return () => {
+    asked += 1
+    const id = `floor-${asked}`
+    const result = new Promise<EventMessage>((resolve) => waiting.set(id, resolve))
+    void transport.publish(toRequest(id, { username: 'ada' }), { channel: 'requests' })
+    return result
+  }
+}
+
 function toRequest(id: string, data: unknown): EventMessage {
   const body = Buffer.from(JSON.stringify(data))
   const rest = { contentType: 'application/json', headers: {}, source: 'bridge', time: Date.now() }

@@ -1,4 +1,4 @@
-import { createBridge } from './bridge.js'
+import { createBridge, createFloor } from './bridge.js'
 import { type Cost, costOf, heapUsed, median, printTable, short } from './measure.js'
 import { createBackEnd, createBenchGateway } from './setup.js'
 
@@ -8,7 +8,7 @@ const CALLS = 40_000
 const FOREVER_MS = 300_000
 
 /** What is measured, each in a process of its own. */
-export type Variant = 'gateway' | 'gateway without store' | 'hand-written bridge'
+export type Variant = 'transport alone' | 'hand-written bridge' | 'gateway without store' | 'gateway'
 
 /** What was found with so many requests waiting. */
 export interface CoreRow {
@@ -30,7 +30,7 @@ export async function benchCore(kind: Variant): Promise<CoreRow[]> {
   let waiting = 0
   const before = heapUsed()
   const report: CoreRow[] = []
-  for (const pending of PENDING) {
+  for (const pending of kind === 'transport alone' ? PENDING.slice(0, 2) : PENDING) {
     for (; waiting < pending; waiting += 1) {
       subject.wait()
       if (waiting % 1000 === 0) await new Promise((resolve) => setImmediate(resolve))
@@ -63,6 +63,10 @@ export function printCore(reports: ReadonlyMap<string, readonly CoreRow[]>): voi
 
 async function createSubject(kind: Variant): Promise<Subject> {
   const transport = await createBackEnd()
+  if (kind === 'transport alone') {
+    const ask = await createFloor(transport)
+    return { ask, wait: () => undefined }
+  }
   if (kind === 'hand-written bridge') {
     const bridge = await createBridge(transport)
     return {

@@ -6,7 +6,7 @@ import { median, printTable, short } from './measure.js'
 import { ask, startChild } from './processes.js'
 import type { StormRow } from './storm.js'
 
-const VARIANTS: readonly Variant[] = ['hand-written bridge', 'gateway', 'gateway without store']
+const ASKING: readonly Variant[] = ['hand-written bridge', 'gateway without store', 'gateway']
 const FRAMEWORKS: readonly Framework[] = ['fastify', 'express', 'node:http']
 const CONNECTIONS = [64, 512]
 
@@ -14,14 +14,13 @@ const date = new Date().toISOString().slice(0, 10)
 const [cpu] = cpus()
 process.stdout.write(`${date}, Node ${process.version}, ${cpus().length} x ${cpu?.model}, npm run bench\n`)
 
-const core = await benchVariants<readonly CoreRow[]>('core')
+const core = await benchVariants<readonly CoreRow[]>('core', ['transport alone', ...ASKING])
 printCore(core)
 
 const bareCpuUs = await benchServers()
-const gatewayCpuUs = core.get('gateway')?.[1]?.cost.cpuUs ?? Number.NaN
-process.stdout.write(`\nCore round trip / bare Fastify request (CPU): ${short(gatewayCpuUs / bareCpuUs)}\n`)
+printTable('CPU of a core round trip with 1,000 waiting, as a share of a bare Fastify request', shares(bareCpuUs))
 
-const storms = await benchVariants<StormRow>('storm')
+const storms = await benchVariants<StormRow>('storm', ASKING)
 printTable(
   '100,000 waits ending in one second',
   [...storms].map(([variant, { cpuMs, longestStallMs, latestMs }]) => ({
@@ -32,9 +31,19 @@ printTable(
   })),
 )
 
-async function benchVariants<Found>(task: string): Promise<Map<string, Found>> {
+/** What a gateway costs over the transport and the back end, which whoever asks has to pay for. */
+function shares(bareUs: number) {
+  const cpuUs = (variant: Variant) => core.get(variant)?.[1]?.cost.cpuUs ?? Number.NaN
+  return ASKING.map((variant) => ({
+    variant,
+    'with transport and back end': short(cpuUs(variant) / bareUs),
+    'its own part': short((cpuUs(variant) - cpuUs('transport alone')) / bareUs),
+  }))
+}
+
+async function benchVariants<Found>(task: string, variants: readonly Variant[]): Promise<Map<string, Found>> {
   const found = new Map<string, Found>()
-  for (const variant of VARIANTS) {
+  for (const variant of variants) {
     const child = startChild(task, variant)
     found.set(variant, (await ask(child)) as Found)
     child.kill()

@@ -79,7 +79,8 @@ function mayHaveBody({ headers, httpVersionMajor }: IncomingMessage): boolean {
 /** Optional parameters of Express may be undefined, and its wildcards are lists of path segments. */
 function toParams(given: unknown): Record<string, string> {
   const params: Record<string, string> = {}
-  for (const [name, value] of Object.entries(given ?? {})) {
+  if (given === undefined || given === null) return params
+  for (const [name, value] of Object.entries(given)) {
     if (value !== undefined) params[name] = Array.isArray(value) ? value.join('/') : String(value)
   }
   return params

@@ -75,6 +75,7 @@ function defaultAnswer(state: 'succeeded' | 'failed'): HttpAnswer {
 
 /** JSON, and what the command says it produces; a worker must not make a page out of an answer. */
 function answerType({ contentType }: Event, produces: readonly string[] = []): string {
+  if (contentType === 'application/json') return contentType
   const isDeclared = produces.includes(contentType.split(';', 1)[0]?.trim().toLowerCase() ?? '')
   const isKnown = (isJson(contentType) || isDeclared) && isSafeHeader('content-type', contentType)
   return isKnown ? contentType : 'application/octet-stream'
@@ -101,10 +102,12 @@ function renderAnswer(answer: HttpAnswer, event: Event, { settings, produces }: 
 
 function checkedHeaders(answer: HttpAnswer, event: Event, settings: HttpSettings): Record<string, string> {
   const headers: Record<string, string> = { 'x-content-type-options': 'nosniff' }
-  for (const [name, value] of Object.entries(answer.headers ?? {})) {
-    if (!isSafeHeader(name, value))
-      throw unusable(`The header ${JSON.stringify(name)} cannot be answered.`, event.correlationId)
-    headers[name.toLowerCase()] = value
+  if (answer.headers !== undefined) {
+    for (const [name, value] of Object.entries(answer.headers)) {
+      if (!isSafeHeader(name, value))
+        throw unusable(`The header ${JSON.stringify(name)} cannot be answered.`, event.correlationId)
+      headers[name.toLowerCase()] = value
+    }
   }
   if (answer.location !== undefined) {
     const location = encodeLocation(answer.location, settings)
