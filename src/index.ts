@@ -111,7 +111,7 @@ export function createGateway(
   const defaultStore = ({ maxOperations, clock }: CoreSettings) => memoryStore({ maxOperations, clock })
   return new CoreGateway({
     options,
-    events: options.events ?? {},
+    events: options.events === undefined ? {} : options.events,
     defaultStore,
     extension: createHttpExtension(options),
   })

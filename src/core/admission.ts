@@ -1,27 +1,32 @@
 import type { RequestOptions } from './command.js'
 import type { CommandPlan } from './definition.js'
-import { GatewayError, isGatewayError } from './errors.js'
+import { GatewayError } from './errors.js'
 import { toMessage } from './event.js'
 import { fingerprint } from './fingerprint.js'
 import { createId } from './ids.js'
 import type { Because } from './lifecycle.js'
-import type { NewOperation } from './operation.js'
+import type { Idempotency, NewOperation } from './operation.js'
 import { checkWait } from './options.js'
 import type { GatewayParts } from './parts.js'
 
 /** The options of a request with the time at which it came. */
 export type Started = RequestOptions & { readonly startedAt: number }
 
-/** A request that may begin: what was decided at its admission. */
-export interface Admitted {
+/** A request, with what it takes to join the operation of an earlier one. */
+export interface Asked {
   readonly command: CommandPlan
   readonly input: unknown
   readonly options: Started
-  readonly operation: NewOperation
+  readonly idempotency: Idempotency | undefined
   /** When the wait ends, on the monotonic scale. */
   readonly until: number
   /** Why it is answered without its result, if its time is up. */
   readonly because: Because
+}
+
+/** A request that may begin: what was decided at its admission. */
+export interface Admitted extends Asked {
+  readonly operation: NewOperation
 }
 
 /** Decides which requests may begin, before anything is written or published for them. */
@@ -33,37 +38,53 @@ export class Admission {
   }
 
   /**
+   * What is asked for, and for how long it is waited.
+   * @throws GatewayError when the input cannot be told apart from others, or the wait is none.
+   */
+  ask(command: CommandPlan, input: unknown, options: Started): Asked {
+    const { settings, pending, load } = this.#parts
+    const asked = options.waitMs ?? command.waitMs ?? settings.waitMs
+    checkWait(asked)
+    // An answer that takes its time costs nothing more than one at once, while this process cannot keep its deadlines.
+    const isOverload = pending.isFullFor(options.principal) || (load.isStalling && this.#isDeferrable(options))
+    return {
+      command,
+      input,
+      options,
+      idempotency: idempotencyOf(command.name, input, options),
+      until: options.startedAt + (isOverload ? 0 : asked),
+      because: isOverload ? 'overload' : asked === 0 ? 'preference' : 'timeout',
+    }
+  }
+
+  /**
    * Lets a request in, and counts its operation as open.
    * @throws GatewayError when it cannot be taken: a limit, or a broker out of reach. Nothing has happened then.
    */
-  admit(command: CommandPlan, input: unknown, options: Started): Admitted {
-    const { settings, open, pending, storeKind, transportBreaker, process } = this.#parts
-    if (!transportBreaker.admits()) throw this.#shed(transportBreaker.refusal(), command, options)
-    const operation = this.#describe(command, input, options)
-    const asked = options.waitMs ?? command.waitMs ?? settings.waitMs
-    checkWait(asked)
-    const isFull = pending.size >= settings.maxPending
-    const deferrable = storeKind !== 'none' && options.deferrable !== false
-    // An answer that takes its time costs nothing more than one at once, while this process cannot keep its deadlines.
-    const overloaded = isFull || (process.isStalling && deferrable)
-    try {
-      if (isFull && !deferrable) throw overload(settings.maxPending)
-      const owner = { command: command.name, principal: options.principal, maxPerCommand: command.maxOpen }
-      open.open(operation.id, owner, settings.clock.monotonic() + settings.operationTtlMs)
-    } catch (error) {
-      throw this.#shed(error, command, options)
-    }
-    const because = overloaded ? 'overload' : asked === 0 ? 'preference' : 'timeout'
-    const until = options.startedAt + (overloaded ? 0 : asked)
-    return { command, input, options, operation, until, because }
+  admit({ command, input, options, idempotency, until, because }: Asked): Admitted {
+    const { settings, open, transportBreaker } = this.#parts
+    if (!transportBreaker.admits()) throw transportBreaker.refusal()
+    if (because === 'overload' && !this.#isDeferrable(options)) throw overload(settings.maxPending)
+    const operation = this.#describe(command, input, { options, idempotency })
+    const owner = { command: command.name, principal: options.principal, maxPerCommand: command.maxOpen }
+    open.open(operation.id, owner, settings.clock.monotonic() + settings.operationTtlMs)
+    return { command, input, options, idempotency, until, because, operation }
   }
 
-  #describe(command: CommandPlan, input: unknown, options: RequestOptions): NewOperation {
+  #isDeferrable({ deferrable }: Started): boolean {
+    return this.#parts.storeKind !== 'none' && deferrable !== false
+  }
+
+  #describe(
+    command: CommandPlan,
+    input: unknown,
+    { options, idempotency }: Pick<Asked, 'options' | 'idempotency'>,
+  ): NewOperation {
     const { settings } = this.#parts
     const { clock } = settings
     const { principal, headers, traceparent, tracestate, tenant } = options
     const id = createId(clock.now())
-    const key = command.definition.key?.(input)
+    const key = keyOf(command, input)
     const type = command.name
     const source = settings.service
     const envelope = { id, correlationId: id, type, source, key, headers, traceparent, tracestate, tenant, data: input }
@@ -76,14 +97,16 @@ export class Admission {
       request,
       ttlMs,
       retentionMs,
-      idempotency: idempotencyOf(type, input, options),
+      idempotency,
     }
   }
+}
 
-  #shed(error: unknown, command: CommandPlan, { principal }: RequestOptions): unknown {
-    if (isGatewayError(error))
-      this.#parts.lifecycle.note('shed', { code: error.code, command: command.name, principal })
-    return error
+function keyOf({ name, definition }: CommandPlan, input: unknown): string | undefined {
+  try {
+    return definition.key?.(input)
+  } catch (cause) {
+    throw new GatewayError('ERR_HOOK', `The key of ${name} has thrown.`, { cause })
   }
 }
 

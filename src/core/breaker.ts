@@ -39,6 +39,8 @@ export class Breaker {
   readonly #options: BreakerOptions
   #failures = 0
   #down = false
+  /** Grows with every report of a loss: what was asked before it says nothing about the time after it. */
+  #losses = 0
   #lastProbe = 0
 
   constructor(options: BreakerOptions) {
@@ -78,7 +80,7 @@ export class Breaker {
 
   /** The same for a caller that is told by methods, which spares a promise for each of very many calls. */
   watch<T>(call: () => Promise<T>, caller: Caller<T>): void {
-    const guarded = new GuardedCall(this, caller)
+    const guarded = new GuardedCall(this, { caller, losses: this.#losses })
     this.#options.deadlines.arm(guarded, this.#options.timeoutMs)
     // A call that throws instead of rejecting is treated alike.
     try {
@@ -91,10 +93,10 @@ export class Breaker {
     }
   }
 
-  /** A call came to a good end. */
-  succeeded(call: Deadline): void {
+  /** A call that was made after so many losses came to a good end. */
+  succeeded(call: Deadline, losses: number): void {
     this.#options.deadlines.cancel(call)
-    if (this.#failures > 0 || this.#down) this.#recover()
+    if (losses === this.#losses && (this.#failures > 0 || this.#down)) this.#recover()
   }
 
   /** A call failed, or took too long where no cause is given. Gives the error that its caller gets. */
@@ -109,6 +111,7 @@ export class Breaker {
 
   /** The dependency says by itself that it is gone, or back. */
   report(isDown: boolean, cause?: unknown): void {
+    if (isDown) this.#losses += 1
     if (!isDown) this.#recover()
     else if (!this.isOpen) {
       this.#down = true
@@ -138,31 +141,38 @@ export class Breaker {
 /** A call under way, which is its own deadline: several are made for every request. */
 class GuardedCall<T> extends Deadline {
   readonly #breaker: Breaker
-  /** Until it has been told. */
+  readonly #losses: number
+  /** Until it has been told: what comes after that, when time was up, changes nothing. */
   #caller: Caller<T> | undefined
 
-  constructor(breaker: Breaker, caller: Caller<T>) {
+  constructor(breaker: Breaker, { caller, losses }: { readonly caller: Caller<T>; readonly losses: number }) {
     super()
     this.#breaker = breaker
     this.#caller = caller
+    this.#losses = losses
   }
 
   succeed(value: T): void {
-    this.#breaker.succeeded(this)
-    this.#caller?.succeed(value)
-    this.#caller = undefined
+    const caller = this.#take()
+    if (caller === undefined) return
+    this.#breaker.succeeded(this, this.#losses)
+    caller.succeed(value)
   }
 
   fail(cause: unknown): void {
-    this.#tell(this.#breaker.failed(this, cause ?? new Error('The call failed without saying why.')))
+    const known = cause ?? new Error('The call failed without saying why.')
+    const caller = this.#take()
+    caller?.fail(this.#breaker.failed(this, known))
   }
 
   override onDue(): void {
-    this.#tell(this.#breaker.failed(this))
+    const caller = this.#take()
+    caller?.fail(this.#breaker.failed(this))
   }
 
-  #tell(error: GatewayError): void {
-    this.#caller?.fail(error)
+  #take(): Caller<T> | undefined {
+    const caller = this.#caller
     this.#caller = undefined
+    return caller
   }
 }

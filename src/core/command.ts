@@ -50,8 +50,8 @@ export interface GatewayContext {
   readonly outlivesGateway: boolean
   /** True from the call of `close` on. */
   readonly isClosing: boolean
-  /** True while as many wait as may; who asks to wait for an operation then gets it as it is. */
-  readonly isFull: boolean
+  /** True while as many wait as may, in all or for one principal; who asks to wait then gets the operation as it is. */
+  isFullFor(principal: string | undefined): boolean
   /** Looks up a command by the type of its request event. */
   commandOf(name: string): CommandPlan | undefined
   /** Reports an error that has no caller to the listeners of `error`. */

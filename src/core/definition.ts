@@ -125,7 +125,8 @@ function isType(value: unknown): value is string {
 
 function toOutcome(type: string, outcome: unknown): Outcome<Event> {
   const made = typeof outcome === 'string' ? { state: outcome } : outcome
-  const state = (made as Outcome | undefined)?.state
-  if (state === 'succeeded' || state === 'failed') return made as Outcome<Event>
+  const { state, answer } = (made ?? {}) as Partial<Outcome>
+  const isCallable = answer === undefined || typeof answer === 'function'
+  if ((state === 'succeeded' || state === 'failed') && isCallable) return made as Outcome<Event>
   throw configError(`outcome of ${type}`, outcome, "'succeeded', 'failed' or an outcome such as created() or problem()")
 }

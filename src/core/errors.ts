@@ -58,6 +58,8 @@ export interface ErrorDetails {
   readonly retryAfterSeconds?: number
   /** True when the operation has ended with this error, so that the same key will give it again. */
   readonly isFinal?: boolean
+  /** True when the operation is not kept, so that a retry cannot be told from another request. */
+  readonly isForgotten?: boolean
   /** Response headers that the error's answer must have, such as `allow` or `accept`. */
   readonly headers?: Readonly<Record<string, string>>
 }

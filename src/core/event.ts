@@ -99,6 +99,7 @@ export function isJson(contentType: string): boolean {
  * @throws SyntaxError when a JSON body cannot be parsed.
  */
 export function parseData(message: Pick<EventMessage, 'body' | 'contentType'>): unknown {
+  if (typeof message.contentType !== 'string') throw new SyntaxError('The message has no content type.')
   if (!isJson(message.contentType)) return message.body
   if (!isUtf8(message.body)) throw new SyntaxError('The body is not UTF-8.')
   return JSON.parse(textOf(message.body))

@@ -88,9 +88,9 @@ export class CoreGateway<Events = Record<string, unknown>> implements GatewayCon
     return this.#closing !== undefined
   }
 
-  /** True while as many wait as may; who asks to wait for an operation then gets it as it is. */
-  get isFull(): boolean {
-    return this.#parts.pending.size >= this.settings.maxPending
+  /** True while as many wait as may, in all or for one principal; who asks to wait then gets the operation as it is. */
+  isFullFor(principal: string | undefined): boolean {
+    return this.#parts.pending.isFullFor(principal)
   }
 
   /** How often everything has happened, and how many wait and run now. */

@@ -20,6 +20,7 @@ export function guardStore(store: Store, breaker: Breaker): Store {
     start: () => store.start(),
     close: () => store.close(),
     create: (operation) => guarded(() => store.create(operation)),
+    find: (key) => guarded(() => store.find(key)),
     complete: (id, ending, written) => guarded(() => store.complete(id, ending, written)),
     progress: (id, event) => guarded(() => store.progress(id, event)),
     get: (id) => guarded(() => store.get(id)),

@@ -1,5 +1,4 @@
 import type { Breaker } from './breaker.js'
-import type { LoopWatch } from './clock.js'
 import type { Operation } from './operation.js'
 import type { Outbox } from './outbox.js'
 import type { GatewayParts } from './parts.js'
@@ -7,8 +6,6 @@ import type { GatewayParts } from './parts.js'
 const EVERY_MS = 1000
 const SWEEP_BATCH = 500
 const READ_BATCH = 50
-/** An event loop that is this late keeps nobody's deadline. */
-const STALL_MS = 200
 
 /** What has to be done once a second, one round after the other, whatever requests come. */
 export class Housekeeping {
@@ -17,7 +14,6 @@ export class Housekeeping {
   #cancelTimer: (() => void) | undefined
   #round: Promise<void> = Promise.resolve()
   #stopped = false
-  #loop: LoopWatch | undefined
 
   constructor(parts: GatewayParts, outbox: Outbox) {
     this.#parts = parts
@@ -25,7 +21,7 @@ export class Housekeeping {
   }
 
   start(): void {
-    this.#loop = this.#parts.settings.clock.watchLoop?.()
+    this.#parts.load.start()
     this.#plan()
   }
 
@@ -44,7 +40,7 @@ export class Housekeeping {
   async stop(): Promise<void> {
     this.#stopped = true
     this.#cancelTimer?.()
-    this.#loop?.close()
+    this.#parts.load.stop()
     await this.#round
     await this.#outbox.whenIdle()
     await this.#try(() => this.#outbox.markPublished(true))
@@ -72,7 +68,6 @@ export class Housekeeping {
   async #runRound(): Promise<void> {
     const { settings, open, storeBreaker, transportBreaker, bareStore, transport } = this.#parts
     open.prune(settings.clock.monotonic())
-    this.#parts.process.isStalling = this.#loop !== undefined && this.#loop.read() > STALL_MS
     await this.#probe(storeBreaker, bareStore)
     await this.#probe(transportBreaker, transport)
     if (storeBreaker.isOpen) return

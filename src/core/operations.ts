@@ -3,6 +3,7 @@ import { isEnded, type Operation, type Settled } from './operation.js'
 import { checkWait } from './options.js'
 import type { GatewayParts } from './parts.js'
 import type { OnGone } from './pending-requests.js'
+import { lookAgain } from './replies.js'
 
 /** How to wait for an operation. */
 export interface WaitOptions {
@@ -10,6 +11,8 @@ export interface WaitOptions {
   readonly waitMs?: number | undefined
   /** Return at the first change beyond this version; without it, at the end of the operation. */
   readonly seenVersion?: number | undefined
+  /** Who waits: so many may at the same time. */
+  readonly principal?: string | undefined
   readonly signal?: AbortSignal | undefined
   /** The same without an AbortSignal. */
   readonly onGone?: OnGone | undefined
@@ -32,17 +35,19 @@ export class Operations {
   /** Waits for the end, or a change, and gives the operation as it stands then, or when time is up or the caller left. */
   async wait(id: string, options: WaitOptions = {}): Promise<Operation | undefined> {
     const { pending, store, settings } = this.#parts
-    const { seenVersion, waitMs = settings.waitMs } = options
+    const { seenVersion, waitMs = settings.waitMs, principal } = options
     checkWait(waitMs)
-    const waiting = pending.add(id, { seenVersion })
+    const until = settings.clock.monotonic() + waitMs
+    const waiting = pending.add(id, { principal, observer: { seenVersion } })
     try {
+      // Registered first, then read: an end in between is seen by one of the two.
       const operation = await store.get(id)
       if (operation === undefined || isEnded(operation)) return operation
       if (seenVersion !== undefined && operation.version > seenVersion) return operation
       waiting.leaveOn(options)
-      waiting.limit(waitMs)
+      waiting.limit(until - settings.clock.monotonic())
       const end = await waiting.ended()
-      return end.kind === 'changed' ? end.operation : await store.get(id)
+      return end.kind === 'changed' ? end.operation : await lookAgain(this.#parts, id, operation)
     } finally {
       waiting.end({ kind: 'shutdown' })
     }

@@ -17,6 +17,8 @@ export interface CoreOptions {
   readonly maxWaitMs?: number
   /** How many may wait at the same time; further requests are deferred at once. @default 10000 */
   readonly maxPending?: number
+  /** The same for one principal, polls and streams included. @default 1000 */
+  readonly maxPendingPerPrincipal?: number
   /** How many operations may run at the same time; further requests are refused. @default 100000 */
   readonly maxOpen?: number
   /** The same for one principal. @default no limit */
@@ -51,6 +53,7 @@ const NUMBERS = {
   waitMs: [5000, 0, 300_000],
   maxWaitMs: [25_000, 0, 300_000],
   maxPending: [10_000, 0, 10_000_000],
+  maxPendingPerPrincipal: [1000, 0, 10_000_000],
   maxOpen: [100_000, 1, 100_000_000],
   maxPerPrincipal: [undefined, 1, 100_000_000],
   maxOperations: [100_000, 1, 100_000_000],
@@ -81,6 +84,8 @@ export const CORE_OPTIONS: readonly string[] = [
  */
 export function resolveOptions(options: CoreOptions, events: SchemaMap): CoreSettings {
   checkParts(options)
+  if (typeof events !== 'object' || events === null || Array.isArray(events))
+    throw configError('events', events, 'one Standard Schema for each event type')
   for (const [type, schema] of Object.entries(events)) {
     const isSchema = typeof schema?.['~standard']?.validate === 'function'
     if (!isSchema)
@@ -119,6 +124,7 @@ export function checkWait(waitMs: number): void {
 
 /** Refuses option names that do not exist, as a misspelt option would be ignored otherwise. */
 export function refuseUnknown(given: object, allowed: readonly string[], what: string): void {
+  if (typeof given !== 'object' || given === null) throw configError(`the options of ${what}`, given, 'an object')
   const unknown = Object.keys(given).find((name) => !allowed.includes(name))
   if (unknown === undefined) return
   throw new GatewayError(
@@ -143,15 +149,26 @@ function describe(value: object | null): string {
 }
 
 function checkParts({ transport, store, service, clock }: CoreOptions): void {
-  const methods = ['start', 'close', 'publish', 'subscribe', 'check'] as const
-  if (!methods.every((method) => typeof transport?.[method] === 'function')) {
+  if (!hasMethods(transport, TRANSPORT_METHODS)) {
     throw configError('transport', transport, 'a transport, such as memoryTransport()')
   }
-  if (store !== undefined && store !== 'none' && typeof store?.complete !== 'function') {
+  if (store !== undefined && store !== 'none' && !hasMethods(store, STORE_METHODS)) {
     throw configError('store', store, "a store, such as memoryStore(), or 'none'")
   }
   if (service !== undefined && !(typeof service === 'string' && /^[A-Za-z0-9._-]{1,64}$/.test(service))) {
     throw configError('service', service, '1 to 64 letters, digits, dots, hyphens and underscores')
   }
-  if (clock !== undefined && typeof clock?.monotonic !== 'function') throw configError('clock', clock, 'a Clock')
+  if (clock !== undefined && !hasMethods(clock, CLOCK_METHODS)) throw configError('clock', clock, 'a Clock')
+}
+
+const TRANSPORT_METHODS = ['start', 'close', 'publish', 'subscribe', 'check']
+const STORE_METHODS = [
+  ...['start', 'close', 'create', 'find', 'complete', 'progress', 'get'],
+  ...['leaseUnpublished', 'markPublished', 'sweep', 'check'],
+]
+const CLOCK_METHODS = ['now', 'monotonic', 'setTimer', 'setImmediate']
+
+function hasMethods(part: object | null | undefined, names: readonly string[]): boolean {
+  const methods = part as Readonly<Record<string, unknown>> | null | undefined
+  return names.every((name) => typeof methods?.[name] === 'function')
 }

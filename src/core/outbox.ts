@@ -51,9 +51,20 @@ export class Outbox {
     return this.#inFlight.has(id)
   }
 
+  /** Keeps an operation as one whose first publish is under way, so that no relay takes it and joiners wait. */
+  hold(id: string): void {
+    this.#inFlight.add(id)
+  }
+
+  letGo(id: string): void {
+    this.#inFlight.delete(id)
+    if (this.#inFlight.size === 0 && this.#whenIdle.length > 0)
+      for (const resolve of this.#whenIdle.splice(0)) resolve()
+  }
+
   /** Publishes the request event of a new operation and tells everybody who waits for it what the broker said. */
   send(id: string, message: EventMessage): void {
-    this.#inFlight.add(id)
+    this.hold(id)
     if (message.key === undefined) this.#publish(id, message, done)
     else this.#sendInOrder(id, message, message.key)
   }
@@ -61,7 +72,7 @@ export class Outbox {
   #sendInOrder(id: string, message: EventMessage, key: string): void {
     const { pending, deadlines, settings } = this.#parts
     const before = this.#tails.get(key)
-    const sent = before === undefined ? this.#sendNow(id, message) : before.then(() => this.#sendNow(id, message))
+    const sent = before === undefined ? this.#sendNow(id, message) : before.then(() => this.#sendLater(id, message))
     // Those in front may take their time; whoever waits is told in time that nothing is certain.
     if (before !== undefined) {
       const deadline = deadlines.add(settings.publishTimeoutMs, () => pending.confirm(id, 'unconfirmed'))
@@ -71,6 +82,13 @@ export class Outbox {
     void sent.then(() => {
       if (this.#tails.get(key) === sent) this.#tails.delete(key)
     })
+  }
+
+  /** What has ended while it was queued is not sent any more. */
+  #sendLater(id: string, message: EventMessage): Promise<void> | undefined {
+    if (this.#parts.open.has(id)) return this.#sendNow(id, message)
+    this.letGo(id)
+    return undefined
   }
 
   #sendNow(id: string, message: EventMessage): Promise<void> {
@@ -95,9 +113,7 @@ export class Outbox {
   }
 
   #sent(id: string, message: EventMessage, attempt: Attempt): void {
-    this.#inFlight.delete(id)
-    if (this.#inFlight.size === 0 && this.#whenIdle.length > 0)
-      for (const resolve of this.#whenIdle.splice(0)) resolve()
+    this.letGo(id)
     if (attempt === 'refused') return
     if (attempt === 'confirmed') this.#confirmed.push(id)
     else this.block(id, message)

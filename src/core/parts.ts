@@ -3,6 +3,7 @@ import { Deadlines } from './deadlines.js'
 import type { CommandPlan } from './definition.js'
 import { guardStore } from './guarded-store.js'
 import { Lifecycle } from './lifecycle.js'
+import { Load } from './load.js'
 import { OpenOperations } from './open-operations.js'
 import { type Ending, isEnded, type Operation, type Settled } from './operation.js'
 import type { CoreOptions, CoreSettings } from './options.js'
@@ -34,8 +35,7 @@ export interface GatewayParts {
   see(operation: Operation): void
   /** Called when a request no longer needs its operation. */
   release(id: string): void
-  /** What is known of this process. */
-  readonly process: { isStalling: boolean }
+  readonly load: Load
 }
 
 const BREAKER_CODES = {
@@ -51,7 +51,7 @@ export function createParts(
 ): GatewayParts {
   const lifecycle = new Lifecycle()
   const deadlines = new Deadlines(settings.clock)
-  const pending = new PendingRequests(deadlines)
+  const pending = new PendingRequests(deadlines, settings)
   const open = new OpenOperations(settings)
   const makeBreaker = (part: 'store' | 'transport', timeoutMs: number) =>
     new Breaker({
@@ -79,8 +79,8 @@ export function createParts(
   const { transport } = options
   const commands = new Map<string, CommandPlan>()
   const state = { settings, lifecycle, deadlines, pending, open, commands }
-  const process = { isStalling: false }
-  return { ...state, ...stores, transport, transportBreaker, store, storeBreaker, settle, see, process }
+  const load = new Load(settings.clock)
+  return { ...state, ...stores, transport, transportBreaker, store, storeBreaker, settle, see, load }
 }
 
 function chooseStore(

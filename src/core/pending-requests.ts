@@ -29,10 +29,19 @@ const UNCONFIRMED: WaitEnd = { kind: 'unconfirmed' }
 const SHUTDOWN: WaitEnd = { kind: 'shutdown' }
 const NOBODY: readonly PendingRequest[] = []
 
-/** One who only looks on, for changes beyond a version or for the end. */
-export interface Observer {
-  readonly seenVersion?: number | undefined
+/** Who waits: for whom, and whether they only look on, for changes beyond a version or for the end. */
+export interface Waiter {
+  readonly principal?: string | undefined
+  readonly observer?: { readonly seenVersion?: number | undefined } | undefined
 }
+
+/** How many may wait at the same time. */
+export interface PendingLimits {
+  readonly maxPending: number
+  readonly maxPendingPerPrincipal: number
+}
+
+const ANYBODY: Waiter = {}
 
 /**
  * One party that waits for an operation. It ends once, with whatever comes first. It is its own deadline and makes no
@@ -44,6 +53,7 @@ export class PendingRequest extends Deadline {
   readonly seenVersion: number | undefined
   /** True for one that only looks on: a long poll or a stream, whose client can come back. */
   readonly isObserver: boolean
+  readonly principal: string | undefined
   readonly #registry: PendingRequests
   #end: WaitEnd | undefined
   #listener: EndListener | undefined
@@ -51,9 +61,10 @@ export class PendingRequest extends Deadline {
   #confirmed = true
   #due = false
 
-  constructor(id: string, registry: PendingRequests, observer: Observer | undefined) {
+  constructor(id: string, registry: PendingRequests, { principal, observer }: Waiter) {
     super()
     this.id = id
+    this.principal = principal
     this.seenVersion = observer?.seenVersion
     this.isObserver = observer !== undefined
     this.#registry = registry
@@ -97,9 +108,19 @@ export class PendingRequest extends Deadline {
     const sources = [who.signal && onAbort(who.signal), who.onGone].filter((source) => source !== undefined)
     for (const onGone of sources) {
       if (!this.isOpen) return
-      const unsubscribe = onGone((reason) => this.end({ kind: 'gone', reason }))
+      const unsubscribe = this.#subscribe(onGone)
       if (this.isOpen) this.#unsubscribes = [...(this.#unsubscribes ?? []), unsubscribe]
-      else unsubscribe()
+      else callSafely(unsubscribe)
+    }
+  }
+
+  /** Whoever cannot say when they leave is taken to have left, for that reason. */
+  #subscribe(onGone: OnGone): () => void {
+    try {
+      return onGone((reason) => this.end({ kind: 'gone', reason }))
+    } catch (reason) {
+      this.end({ kind: 'gone', reason })
+      return () => {}
     }
   }
 
@@ -118,10 +139,10 @@ export class PendingRequest extends Deadline {
     if (this.#end !== undefined) return
     this.#end = end
     this.#registry.remove(this)
-    for (const unsubscribe of this.#unsubscribes ?? []) unsubscribe()
-    this.#unsubscribes = undefined
     this.#listener?.onEnd(end)
     this.#listener = undefined
+    for (const unsubscribe of this.#unsubscribes ?? []) callSafely(unsubscribe)
+    this.#unsubscribes = undefined
   }
 
   override onDue(): void {
@@ -136,13 +157,16 @@ export class PendingRequest extends Deadline {
  */
 export class PendingRequests {
   readonly deadlines: Deadlines
+  readonly #limits: PendingLimits
   readonly #waiting = new Map<string, PendingRequest | Set<PendingRequest>>()
+  readonly #perPrincipal = new Map<string, number>()
   #size = 0
   #shutdown: 'observers' | 'all' | undefined
   #whenEmpty: (() => void)[] = []
 
-  constructor(deadlines: Deadlines) {
+  constructor(deadlines: Deadlines, limits: PendingLimits) {
     this.deadlines = deadlines
+    this.#limits = limits
   }
 
   /** How many wait. */
@@ -150,9 +174,17 @@ export class PendingRequests {
     return this.#size
   }
 
+  /** True while as many wait as may, in all or for this principal. */
+  isFullFor(principal: string | undefined): boolean {
+    const { maxPending, maxPendingPerPrincipal } = this.#limits
+    if (this.#size >= maxPending) return true
+    return principal !== undefined && (this.#perPrincipal.get(principal) ?? 0) >= maxPendingPerPrincipal
+  }
+
   /** Registers one more that waits; the caller must see to it that it ends. */
-  add(id: string, observer?: Observer): PendingRequest {
-    const pending = new PendingRequest(id, this, observer)
+  add(id: string, waiter: Waiter = ANYBODY): PendingRequest {
+    const pending = new PendingRequest(id, this, waiter)
+    this.#count(waiter.principal, 1)
     const others = this.#waiting.get(id)
     if (others === undefined) this.#waiting.set(id, pending)
     else if (others instanceof Set) others.add(pending)
@@ -209,7 +241,15 @@ export class PendingRequests {
     const all = this.#waiting.get(pending.id)
     if (!(all instanceof Set) || (all.delete(pending) && all.size === 0)) this.#waiting.delete(pending.id)
     this.#size -= 1
+    this.#count(pending.principal, -1)
     if (this.#size === 0) for (const resolve of this.#whenEmpty.splice(0)) resolve()
+  }
+
+  #count(principal: string | undefined, change: number): void {
+    if (principal === undefined) return
+    const count = (this.#perPrincipal.get(principal) ?? 0) + change
+    if (count > 0) this.#perPrincipal.set(principal, count)
+    else this.#perPrincipal.delete(principal)
   }
 
   /** A copy, as those that are told may leave. */
@@ -217,6 +257,15 @@ export class PendingRequests {
     const all = this.#waiting.get(id)
     if (all === undefined) return NOBODY
     return all instanceof Set ? [...all] : [all]
+  }
+}
+
+/** A hook of the caller's that throws, or is none, must not take along those whose time is up as well. */
+function callSafely(unsubscribe: () => void): void {
+  try {
+    unsubscribe()
+  } catch (error) {
+    process.emitWarning(`The end of an onGone subscription has thrown: ${String(error)}`, 'RespondAsyncWarning')
   }
 }
 

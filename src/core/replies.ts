@@ -33,19 +33,8 @@ export class Replies {
   }
 
   /** How the operation stands; as it was created when the store cannot say so soon. */
-  look(known: Known): Promise<Operation> {
-    const { store, deadlines, lifecycle } = this.#parts
-    return new Promise((resolve) => {
-      const settle = (latest: Operation | undefined) => {
-        deadlines.cancel(deadline)
-        resolve(latest ?? this.#asCreated(known))
-      }
-      const deadline = deadlines.add(LAST_LOOK_MS, () => settle(undefined))
-      store.get(known.id).then(settle, (error: unknown) => {
-        lifecycle.error(error)
-        settle(undefined)
-      })
-    })
+  async look(known: Known): Promise<Operation> {
+    return (await lookAgain(this.#parts, known.id)) ?? this.#asCreated(known)
   }
 
   #asCreated(known: Known): Operation {
@@ -65,6 +54,25 @@ export class Replies {
     this.#parts.lifecycle.note('deferred', { operation, because })
     return { kind: 'accepted', operation, because }
   }
+}
+
+/** Reads an operation at the end of a wait, when answers are due: what the store cannot say soon is as it was last seen. */
+export function lookAgain(
+  { store, deadlines, lifecycle }: GatewayParts,
+  id: string,
+  lastSeen?: Operation,
+): Promise<Operation | undefined> {
+  return new Promise((resolve) => {
+    const settle = (latest: Operation | undefined) => {
+      deadlines.cancel(deadline)
+      resolve(latest)
+    }
+    const deadline = deadlines.add(LAST_LOOK_MS, () => settle(lastSeen))
+    store.get(id).then(settle, (error: unknown) => {
+      lifecycle.error(error)
+      settle(lastSeen)
+    })
+  })
 }
 
 /** What is left of a request while it waits: no more than this, as there may be a million of them. */

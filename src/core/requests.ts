@@ -1,8 +1,9 @@
-import { Admission, type Admitted, type Started } from './admission.js'
+import { Admission, type Admitted, type Asked, type Started } from './admission.js'
 import type { Reply, RequestOptions } from './command.js'
 import type { CommandPlan } from './definition.js'
-import { GatewayError, toGatewayError } from './errors.js'
+import { GatewayError, isGatewayError, toGatewayError } from './errors.js'
 import { isEnded, type Operation } from './operation.js'
+import { configError } from './options.js'
 import type { Outbox } from './outbox.js'
 import type { GatewayParts } from './parts.js'
 import type { PendingRequest } from './pending-requests.js'
@@ -11,6 +12,8 @@ import { validateData } from './schema.js'
 import type { Created } from './store.js'
 
 const LEFT = { code: 'ERR_OPERATION_CANCELED', message: 'The caller left before the request was published.' } as const
+/** Clocks may be read a moment apart. */
+const CLOCK_GRAIN_MS = 1
 const CLOSED = { code: 'ERR_CLOSED', message: 'The gateway was closed before the request was published.' } as const
 
 /** A request from its admission to its wait. */
@@ -41,7 +44,10 @@ export class Requests {
   request(command: CommandPlan, data: unknown, options: RequestOptions): Promise<Reply> {
     const { settings } = this.#parts
     options.signal?.throwIfAborted()
-    const startedAt = options.startedAt ?? settings.clock.monotonic()
+    const now = settings.clock.monotonic()
+    const startedAt = options.startedAt ?? now
+    if (!(startedAt >= 0 && startedAt <= now + CLOCK_GRAIN_MS))
+      throw configError('startedAt', startedAt, "a time of the clock's monotonic() that is not in the future")
     const started: Started = options.startedAt === undefined ? { ...options, startedAt } : (options as Started)
     const checked = validateData(settings.events[command.name], data)
     if (checked instanceof Promise) return checked.then((input: unknown) => this.#run(command, input, started))
@@ -50,30 +56,58 @@ export class Requests {
 
   #run(command: CommandPlan, input: unknown, options: Started): Promise<Reply> {
     return new Promise((settle) => {
+      const asked = this.#admission.ask(command, input, options)
+      let admitted: Admitted
       try {
-        this.#start(this.#admission.admit(command, input, options), settle)
+        admitted = this.#admission.admit(asked)
       } catch (error) {
-        settle(Promise.reject(error))
+        settle(this.#joinOrRefuse(asked, error))
+        return
       }
+      this.#start(admitted, settle)
     })
+  }
+
+  /** What was let in before is not refused when it comes again, at whatever limit and whatever is out of reach. */
+  async #joinOrRefuse(asked: Asked, error: unknown): Promise<Reply> {
+    const { idempotency, command, options } = asked
+    // A store that cannot say leaves the refusal as it is.
+    const existing = idempotency && (await this.#parts.store.find(idempotency.key).catch(() => undefined))
+    if (existing !== undefined) return this.#join(asked, existing)
+    const { principal } = options
+    if (isGatewayError(error))
+      this.#parts.lifecycle.note('shed', { code: error.code, command: command.name, principal })
+    throw error
   }
 
   /** Everything up to the wait. What it holds is let go of before the wait begins, which may be long. */
   #start(admitted: Admitted, settle: Settle): void {
-    const { pending, store, release } = this.#parts
+    const { pending, store } = this.#parts
     const { id } = admitted.operation
     // Registered before anything is written: a fast worker answers before the confirmation of the publish arrives.
-    const waiting = pending.add(id)
+    const waiting = pending.add(id, { principal: admitted.options.principal })
     waiting.awaitConfirmation()
     const begun: Begun = { admitted, waiting, settle }
     store.create(admitted.operation).then(
-      (made) => this.#publish(begun, made),
-      (error) => {
-        waiting.end({ kind: 'shutdown' })
-        release(id)
-        settle(Promise.reject(this.#uncreated(id, error)))
-      },
+      (made) => this.#publishOrFail(begun, made),
+      (error) => this.#fail(begun, this.#uncreated(id, error)),
     )
+  }
+
+  /** Stores and hooks are other people's code: whatever they do, the one who asked is told. */
+  #publishOrFail(begun: Begun, made: Created): void {
+    try {
+      this.#publish(begun, made)
+    } catch (error) {
+      this.#parts.open.close(begun.admitted.operation.id)
+      this.#fail(begun, error)
+    }
+  }
+
+  #fail({ admitted, waiting, settle }: Begun, error: unknown): void {
+    waiting.end({ kind: 'shutdown' })
+    this.#parts.release(admitted.operation.id)
+    settle(Promise.reject(error))
   }
 
   #publish(begun: Begun, { created, operation }: Created): void {
@@ -112,6 +146,8 @@ export class Requests {
   /** The caller left, or the gateway shuts down, before the request was published: nothing is sent. */
   async #takeBack(begun: Begun, operation: Operation): Promise<void> {
     const { id, request } = begun.admitted.operation
+    // Whoever joins meanwhile waits for what becomes of it.
+    this.#outbox.hold(id)
     const { kind } = await begun.waiting.ended()
     const error = kind === 'gone' ? LEFT : CLOSED
     this.#outbox.block(id, request)
@@ -124,15 +160,17 @@ export class Requests {
       // The operation stands then, and the relay publishes it.
       this.#parts.lifecycle.error(cause)
       this.#parts.pending.confirm(id, 'unconfirmed')
+    } finally {
+      this.#outbox.letGo(id)
     }
     this.#wait(begun, operation)
   }
 
   /** What a retry has joined may be taken back by the first request; the retry is then the first one itself. */
-  async #join(admitted: Admitted, existing: Operation): Promise<Reply> {
+  async #join(asked: Asked, existing: Operation): Promise<Reply> {
     const { pending, lifecycle, settings } = this.#parts
-    const { command, input, options, operation: own, until, because } = admitted
-    if (existing.idempotency?.fingerprint !== own.idempotency?.fingerprint) {
+    const { command, input, options, idempotency, until, because } = asked
+    if (existing.idempotency?.fingerprint !== idempotency?.fingerprint) {
       throw new GatewayError('ERR_IDEMPOTENCY_MISMATCH', 'The key belongs to a request with other content.')
     }
     lifecycle.note('joined', { operation: existing })
@@ -141,7 +179,7 @@ export class Requests {
       const details = { operationId: existing.id }
       throw new GatewayError('ERR_IDEMPOTENCY_IN_USE', 'The first request with this key is still running.', details)
     }
-    const waiting = pending.add(existing.id)
+    const waiting = pending.add(existing.id, { principal: options.principal })
     try {
       // Registered first, then read again: an end in between is seen by one of the two.
       const operation = await this.#replies.look(existing)

@@ -16,7 +16,6 @@ const RECORDER_CONCURRENCY = 256
 const DONE: Promise<undefined> = Promise.resolve(undefined)
 const ORPHAN_LIMIT = 1000
 const REPORTED_LIMIT = 100
-const CHECKED_LIMIT = 1024
 const ORPHAN_TTL_MS = 3_600_000
 /** A result may overtake the record of its operation, or belong to somebody else: it is looked up this often. */
 const LOOK_UPS = 3
@@ -36,7 +35,7 @@ export class Results {
   /** Undeclared types that have been reported. */
   readonly #reported = new Set<string>()
   /** Messages that the one reader has found to be sound and the other is about to see. */
-  readonly #checked = new Set<EventMessage>()
+  readonly #checked = new WeakSet<EventMessage>()
   #orphans = { since: 0, kept: 0 }
 
   constructor(parts: GatewayParts) {
@@ -223,7 +222,6 @@ export class Results {
   #remember(message: EventMessage): void {
     // Only a second reader in this process sees the same object; elsewhere nobody takes it out again.
     if (this.#parts.storeKind !== 'given') return
-    if (this.#checked.size >= CHECKED_LIMIT) this.#checked.clear()
     this.#checked.add(message)
   }
 

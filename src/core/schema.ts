@@ -36,7 +36,8 @@ export type InferEvents<Schemas extends SchemaMap> = {
 export function validateData(schema: StandardSchema | undefined, data: unknown): unknown {
   if (schema === undefined) return data
   const result = schema['~standard'].validate(data)
-  return result instanceof Promise ? result.then(checkedValue) : checkedValue(result)
+  // A thenable of another library is a promise too.
+  return 'then' in result ? Promise.resolve(result).then(checkedValue) : checkedValue(result)
 }
 
 function checkedValue(result: SchemaResult<unknown>): unknown {

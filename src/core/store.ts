@@ -66,6 +66,8 @@ export interface Store {
    * @throws GatewayError ERR_STORE_FULL when only running operations are left to make room.
    */
   create(operation: NewOperation): Promise<Created>
+  /** The operation that has an idempotency key; undefined while the key is free. */
+  find(key: string): Promise<Operation | undefined>
   /**
    * Compare-and-set by the rule of `settle`; undefined for unknown ids. `records` are written only by the winner. An
    * ending with `releaseKey` is `stale` once the operation has been leased, whether published or not.

@@ -25,6 +25,7 @@ export function createTransientStore(now: () => number): TransientStore {
       operations.set(init.id, operation)
       return { created: true, operation }
     },
+    find: async () => undefined,
     async complete(id, ending) {
       const operation = operations.get(id)
       if (operation === undefined) return undefined

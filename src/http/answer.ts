@@ -4,7 +4,7 @@ import { type Event, isJson, textOf, toEvent } from '../core/event.js'
 import type { Operation } from '../core/operation.js'
 import type { HttpAnswer } from './outcomes.js'
 import { jitteredRetryAfter, type Problem, problemReply, replyOf, typeName } from './problem.js'
-import { encodeLocation, isAnswerStatus, isBodiless, isSafeHeader } from './safe-headers.js'
+import { encodeLocation, isAnswerHeader, isAnswerStatus, isBodiless, isSafeHeader } from './safe-headers.js'
 import { type HttpSettings, httpOptionsOf, httpSettingsOf, operationUrl } from './settings.js'
 import type { HttpReply } from './types.js'
 
@@ -52,21 +52,37 @@ function render(gateway: GatewayContext, operation: Operation, isFirst: boolean)
     throw new GatewayError('ERR_UNKNOWN_COMMAND', text, { operationId: id })
   }
   const event = toEvent(result)
-  const made = mapEvent(() => outcome.answer?.(event, operation) as HttpAnswer | undefined, operation)
-  const answer = made ?? defaultAnswer(outcome.state)
+  const answer = mapEvent(() => outcome.answer?.(event, operation), operation) ?? defaultAnswer(outcome.state)
   if (!isAnswerStatus(answer.status)) throw unusable(`The status ${String(answer.status)} cannot be answered.`, id)
   return answer.problem === undefined
     ? renderAnswer(answer, event, { settings, produces: httpOptionsOf(plan.definition).produces })
     : renderProblem({ answer, event, operation, settings, isFirst })
 }
 
-function mapEvent<T>(map: () => T, { id, command }: Operation): T {
+function mapEvent(map: () => unknown, { id, command }: Operation): HttpAnswer | undefined {
+  const details = (cause?: unknown) => ({ operationId: id, ...(cause !== undefined && { cause }) })
+  let made: unknown
   try {
-    return map()
+    made = map()
   } catch (cause) {
-    const text = `The outcome table of ${command} has thrown.`
-    throw new GatewayError('ERR_MAPPER', text, { cause, operationId: id })
+    throw new GatewayError('ERR_MAPPER', `The outcome table of ${command} has thrown.`, details(cause))
   }
+  const { body, location } = (made ?? {}) as Partial<HttpAnswer>
+  if (isThenable(made) || isThenable(body)) {
+    throw new GatewayError(
+      'ERR_MAPPER',
+      `The outcome table of ${command} must answer at once, not by a promise.`,
+      details(),
+    )
+  }
+  if (location !== undefined && typeof location !== 'string') {
+    throw new GatewayError('ERR_MAPPER', `A location of ${command} is no text but ${typeof location}.`, details())
+  }
+  return made as HttpAnswer | undefined
+}
+
+function isThenable(value: unknown): boolean {
+  return typeof (value as { then?: unknown } | null | undefined)?.then === 'function'
 }
 
 function defaultAnswer(state: 'succeeded' | 'failed'): HttpAnswer {
@@ -74,11 +90,14 @@ function defaultAnswer(state: 'succeeded' | 'failed'): HttpAnswer {
 }
 
 /** JSON, and what the command says it produces; a worker must not make a page out of an answer. */
-function answerType({ contentType }: Event, produces: readonly string[] = []): string {
+function answerType({ contentType }: Event, produces: readonly string[] | undefined): string {
   if (contentType === 'application/json') return contentType
+  return isKnownType(contentType, produces) ? contentType : 'application/octet-stream'
+}
+
+function isKnownType(contentType: string, produces: readonly string[] = []): boolean {
   const isDeclared = produces.includes(contentType.split(';', 1)[0]?.trim().toLowerCase() ?? '')
-  const isKnown = (isJson(contentType) || isDeclared) && isSafeHeader('content-type', contentType)
-  return isKnown ? contentType : 'application/octet-stream'
+  return (isJson(contentType) || isDeclared) && isSafeHeader('content-type', contentType)
 }
 
 interface Rules {
@@ -86,25 +105,34 @@ interface Rules {
   readonly produces: readonly string[] | undefined
 }
 
-function renderAnswer(answer: HttpAnswer, event: Event, { settings, produces }: Rules): HttpReply {
-  const headers = checkedHeaders(answer, event, settings)
+function renderAnswer(answer: HttpAnswer, event: Event, rules: Rules): HttpReply {
+  const headers = checkedHeaders(answer, event, rules)
   if (isBodiless(answer.status)) return { status: answer.status, headers }
   if (answer.body !== undefined) {
     return {
       status: answer.status,
       headers: { 'content-type': 'application/json', ...headers },
-      body: JSON.stringify(answer.body),
+      body: mapped(() => JSON.stringify(answer.body), event),
     }
   }
-  const contentType = answerType(event, produces)
+  const contentType = answerType(event, rules.produces)
   return { status: answer.status, headers: { 'content-type': contentType, ...headers }, body: event.body }
 }
 
-function checkedHeaders(answer: HttpAnswer, event: Event, settings: HttpSettings): Record<string, string> {
+function mapped(encode: () => string, { type, correlationId }: Event): string {
+  try {
+    return encode()
+  } catch (cause) {
+    const details = { cause, ...(correlationId !== undefined && { operationId: correlationId }) }
+    throw new GatewayError('ERR_MAPPER', `What ${type} was turned into has no JSON form.`, details)
+  }
+}
+
+function checkedHeaders(answer: HttpAnswer, event: Event, { settings, produces }: Rules): Record<string, string> {
   const headers: Record<string, string> = { 'x-content-type-options': 'nosniff' }
   if (answer.headers !== undefined) {
     for (const [name, value] of Object.entries(answer.headers)) {
-      if (!isSafeHeader(name, value))
+      if (!isAnswerHeader(name, value) || (/^content-type$/i.test(name) && !isKnownType(value, produces)))
         throw unusable(`The header ${JSON.stringify(name)} cannot be answered.`, event.correlationId)
       headers[name.toLowerCase()] = value
     }
@@ -144,7 +172,9 @@ function renderProblem({ answer, event, operation, settings, isFirst }: Failure)
     outcome: status === 503 ? 'failed' : undefined,
   }
   if (status < 400) throw unusable(`A problem cannot have the status ${status}.`, operation.id)
-  const headers = checkedHeaders(answer, event, settings)
+  const headers = checkedHeaders(answer, event, { settings, produces: undefined })
+  // RFC 9457 section 3: a problem says by its media type that it is one.
+  delete headers['content-type']
   if (status === 503 && isFirst) headers['retry-after'] = jitteredRetryAfter()
   const shown = data === undefined ? jsonOf(event) : data === null ? undefined : JSON.stringify(data)
   return replyOf(problem, joinJson(problem, ['data', shown]), headers)

@@ -16,6 +16,7 @@ export function readBody(request: HttpRequest, settings: HttpSettings): unknown 
 async function parseBody(request: HttpRequest, reading: Promise<Uint8Array>): Promise<unknown> {
   const bytes = await reading
   if (bytes.byteLength === 0) return assertUntaken(request)
+  if (headerOf(request, 'content-type') === undefined) throw unsupported()
   try {
     // A byte order mark is not part of the JSON, and what is no UTF-8 is no JSON (RFC 8259 section 8.1).
     return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes))
@@ -43,10 +44,7 @@ function assertReadable(request: HttpRequest): void {
   const isStreaming = request.headers['content-length'] === undefined
   // A request without a length may turn out to have no body at all: then it needs no type either.
   if (contentType === undefined && isStreaming && request.headers['transfer-encoding'] === undefined) return
-  if (!isJsonMediaType(contentType)) {
-    const headers = { accept: 'application/json' }
-    throw new GatewayError('ERR_UNSUPPORTED_MEDIA_TYPE', 'Send the body as application/json.', { headers })
-  }
+  if (!isJsonMediaType(contentType)) throw unsupported()
   const encoding = headerOf(request, 'content-encoding')
   if (request.readBody !== undefined && encoding !== undefined && encoding.toLowerCase() !== 'identity') {
     const headers = { 'accept-encoding': 'identity' }
@@ -77,6 +75,11 @@ export async function collectBody(
     throw new GatewayError('ERR_MALFORMED_BODY', 'The body has broken off.', { cause })
   }
   return Buffer.concat(collected, size)
+}
+
+function unsupported(): GatewayError {
+  const headers = { accept: 'application/json' }
+  return new GatewayError('ERR_UNSUPPORTED_MEDIA_TYPE', 'Send the body as application/json.', { headers })
 }
 
 function tooLarge(limit: number): GatewayError {

@@ -5,12 +5,13 @@ import type { Operation } from '../core/operation.js'
 import { selectMediaType } from './accept.js'
 import { renderEnd } from './answer.js'
 import { headerOf, readBody } from './body.js'
+import { closing } from './closing.js'
 import { statusDocument } from './document.js'
 import { callHook, principalOf, toHookRequest } from './hooks.js'
 import { readIdempotencyKey } from './idempotency.js'
 import { formatPreferenceApplied, type Preferences, readPreferences } from './prefer.js'
 import { answerError, problemReply, toParserError } from './problem.js'
-import { encodeLocation, isBodiless } from './safe-headers.js'
+import { appendVary, encodeLocation, isBodiless } from './safe-headers.js'
 import { type HttpSettings, httpOptionsOf, httpSettingsOf, operationUrl } from './settings.js'
 import type { HttpReply, HttpRequest } from './types.js'
 
@@ -46,12 +47,14 @@ export function handleCommand(
   request: HttpRequest,
   given?: { readonly data: unknown },
 ): Promise<HttpReply> {
-  return answerCommand(command, request, given).then(varied, (error) => varied(answerError(command.gateway, error)))
+  const finish = (reply: HttpReply) => varied(closing(command.gateway, reply))
+  return answerCommand(command, request, given).then(finish, (error) => finish(answerError(command.gateway, error)))
 }
 
 /** RFC 7240 section 2: on every answer of the route, as Prefer may have changed any of them. */
 function varied(reply: HttpReply): HttpReply {
-  reply.headers.vary = 'Prefer'
+  const { vary } = reply.headers
+  reply.headers.vary = vary === undefined ? 'Prefer' : appendVary(vary, 'Prefer')
   return reply
 }
 
@@ -179,7 +182,11 @@ function answerAccepted(call: Call, operation: Operation, reason: Because): Http
   if (!settings.mounted) warnUnmounted(command, settings)
   if (!deferrable || isLost) {
     const text = 'The request was taken, but its result is not known.'
-    return problemReply(settings, new GatewayError(NO_202[because], text, { operationId, outcome: 'unknown' }))
+    const isForgotten = !command.gateway.keepsOperations
+    return problemReply(
+      settings,
+      new GatewayError(NO_202[because], text, { operationId, outcome: 'unknown', isForgotten }),
+    )
   }
   const { onTimeout } = httpOptionsOf(command.plan.definition)
   const isDue = because === 'timeout' || because === 'preference'
@@ -187,7 +194,7 @@ function answerAccepted(call: Call, operation: Operation, reason: Because): Http
     const text = 'The operation goes on; its URL is the instance. A retry needs the same Idempotency-Key.'
     return problemReply(settings, new GatewayError('ERR_RESULT_TIMEOUT', text, { operationId }))
   }
-  return { ...accepted(call, operation), ...(because === 'shutdown' && { closeConnection: true }) }
+  return accepted(call, operation, isDue)
 }
 
 /** Once: without the operations nothing is ever deferred, which is seldom meant where they are kept. */
@@ -198,11 +205,16 @@ function warnUnmounted({ gateway }: Command, settings: HttpSettings): void {
   gateway.report(new GatewayError('ERR_CONFIG', text))
 }
 
-function accepted({ command, settings, preferences, waitMs }: Call, operation: Operation): HttpReply {
+function accepted(
+  { command, settings, preferences, waitMs }: Call,
+  operation: Operation,
+  hasWaited: boolean,
+): HttpReply {
   const url = operationUrl(settings, operation.id)
   const applied = formatPreferenceApplied([
     ...(preferences.respondAsync ? [['respond-async'] as const] : []),
-    ...waitApplied(preferences, waitMs),
+    // RFC 7240 section 3: what was not honoured is not named.
+    ...(hasWaited ? waitApplied(preferences, waitMs) : []),
   ])
   const headers = {
     'content-type': 'application/json',

@@ -5,6 +5,7 @@ import { isEnded, type Operation } from '../core/operation.js'
 import { selectMediaType } from './accept.js'
 import { renderEnd } from './answer.js'
 import { headerOf } from './body.js'
+import { closing } from './closing.js'
 import { matchesIfMatch, matchesNoneMatch } from './conditional.js'
 import { entityTag, redirectNote, statusDocument } from './document.js'
 import { callHook, principalOf, queryOf } from './hooks.js'
@@ -39,14 +40,16 @@ export function mountOperations(gateway: GatewayContext, path?: string): void {
 /** Answers a request below the path of the operations. The promise never rejects: every error is an answer. */
 export async function handleOperations(gateway: GatewayContext, request: HttpRequest): Promise<HttpReply> {
   const settings = httpSettingsOf(gateway)
-  const reply = await answerVisit(gateway, request, settings).catch((error: unknown) => answerError(gateway, error))
-  const { status, headers } = reply
+  const answer = await answerVisit(gateway, request, settings).catch((error: unknown) => answerError(gateway, error))
+  const reply = closing(gateway, answer)
+  const { status, headers, closeConnection } = reply
   headers.vary = 'Prefer, Accept'
   headers['referrer-policy'] = 'no-referrer'
-  return request.method === 'HEAD' ? { status, headers } : reply
+  return request.method === 'HEAD' ? { status, headers, closeConnection } : reply
 }
 
 async function answerVisit(gateway: GatewayContext, request: HttpRequest, settings: HttpSettings): Promise<HttpReply> {
+  const startedAt = gateway.settings.clock.monotonic()
   const visit = parsePath(gateway, request, settings)
   const allow = visit.part === 'status' ? 'GET, HEAD, DELETE, OPTIONS' : 'GET, HEAD, OPTIONS'
   if (request.method === 'OPTIONS') return { status: 204, headers: { allow } }
@@ -59,7 +62,7 @@ async function answerVisit(gateway: GatewayContext, request: HttpRequest, settin
   const operation = await find(visit)
   if (request.method === 'DELETE') return cancel(visit, operation)
   if (mediaType === STREAM_TYPE) return openStream(gateway, request, operation)
-  const latest = request.method === 'GET' ? await poll(visit, operation) : operation
+  const latest = request.method === 'GET' ? await poll(visit, operation, startedAt) : operation
   return isEnded(latest) ? showEnd(visit, latest) : showRunning(visit, latest)
 }
 
@@ -126,12 +129,15 @@ function gone(): GatewayError {
 }
 
 /** Waits as the request prefers: for the end, or with a matching entity tag for any change. */
-async function poll({ gateway, request, id }: Visit, operation: Operation): Promise<Operation> {
+async function poll({ gateway, request, id }: Visit, operation: Operation, startedAt: number): Promise<Operation> {
   const { waitSeconds } = readPreferences(request.headers.prefer)
-  if (waitSeconds === undefined || isEnded(operation) || gateway.isFull) return operation
-  const waitMs = Math.min(waitSeconds * 1000, gateway.settings.maxWaitMs)
+  if (waitSeconds === undefined || isEnded(operation) || gateway.isFullFor(operation.principal)) return operation
+  const { clock, maxWaitMs } = gateway.settings
+  const waitMs = Math.max(0, startedAt + Math.min(waitSeconds * 1000, maxWaitMs) - clock.monotonic())
   const seenVersion = isUnchanged(request, operation) ? operation.version : undefined
-  const latest = await gateway.operations.wait(id, { waitMs, seenVersion, onGone: request.onGone })
+  const latest = await gateway.operations.wait(id, {
+    ...{ waitMs, seenVersion, onGone: request.onGone, principal: operation.principal },
+  })
   return latest ?? operation
 }
 
@@ -206,7 +212,8 @@ async function cancel(visit: Visit, operation: Operation): Promise<HttpReply> {
   const { gateway, request, id } = visit
   const ifMatch = headerOf(request, 'if-match')
   if (ifMatch !== undefined && !matchesIfMatch(ifMatch, entityTag(operation))) throw changed()
-  const settled = await gateway.operations.cancel(id, ifMatch === undefined ? {} : { ifVersion: operation.version })
+  const isBound = ifMatch !== undefined && ifMatch.trim() !== '*'
+  const settled = await gateway.operations.cancel(id, isBound ? { ifVersion: operation.version } : {})
   if (settled === undefined) throw notFound()
   if (settled.verdict === 'stale') throw changed()
   if (settled.operation.state !== 'canceled') {

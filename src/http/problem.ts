@@ -21,7 +21,7 @@ export interface Problem {
   readonly instance?: string | undefined
   readonly code: string
   readonly retry: Retry
-  /** On every 503: nothing happened, it may have happened, or the worker said that it failed. */
+  /** On every 503, and on a 504 that nobody can follow up: nothing happened, it may have happened, or the worker said that it failed. */
   readonly outcome?: 'not-accepted' | 'unknown' | 'failed' | undefined
   readonly errors?: readonly { readonly detail: string; readonly pointer: string }[] | undefined
 }
@@ -71,7 +71,7 @@ export function problemReply(settings: HttpSettings, error: unknown): HttpReply 
   const [byCode, retry] = STATUSES[code]
   const status = code === 'ERR_HOOK' ? (statusOf(known.cause) ?? byCode) : byCode
   const byDefault = code === 'ERR_PUBLISH_UNCONFIRMED' ? 'unknown' : 'not-accepted'
-  const outcome = status === 503 ? (details.outcome ?? byDefault) : undefined
+  const outcome = status === 503 ? (details.outcome ?? byDefault) : status === 504 ? details.outcome : undefined
   // What a hook refuses by its own status is named after that status.
   const name = byCode === status ? undefined : STATUS_CODES[status]
   const problem: Problem = {
@@ -82,12 +82,19 @@ export function problemReply(settings: HttpSettings, error: unknown): HttpReply 
     detail: code === 'ERR_INTERNAL' ? undefined : known.message,
     instance: details.operationId && settings.mounted ? operationUrl(settings, details.operationId) : undefined,
     code,
-    retry: details.isFinal && retry === 'same-key' ? 'new-key' : outcome === 'unknown' ? 'same-key' : retry,
+    retry: retryOf(known, retry, outcome),
     outcome,
     errors: details.issues?.map(({ message, path }) => ({ detail: message, pointer: pointerTo(path) })),
   }
   const reply = replyOf(problem, JSON.stringify(problem), headersOf(known, status))
   return code === 'ERR_CLOSED' ? { ...reply, closeConnection: true } : reply
+}
+
+function retryOf({ details, code }: GatewayError, byCode: Retry, outcome: Problem['outcome']): Retry {
+  if (details.isFinal && byCode === 'same-key') return 'new-key'
+  // Where no operations are kept, no key can tell a retry from another request.
+  if (details.isForgotten) return 'no'
+  return outcome === 'unknown' || code === 'ERR_PUBLISH_UNCONFIRMED' ? 'same-key' : byCode
 }
 
 /** The answer to what has stopped a request; what only the application can mend is reported as well. */

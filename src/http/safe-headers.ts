@@ -65,6 +65,32 @@ export function isSafeHeader(name: string, value: unknown): value is string {
   return isToken(name) && !FORBIDDEN.has(name.toLowerCase()) && typeof value === 'string' && isFieldText(value)
 }
 
+// What says something about the answer and nothing to servers, caches of others or browsers' gates.
+const ANSWER_HEADERS = new Set([
+  'cache-control',
+  'content-disposition',
+  'content-language',
+  'content-type',
+  'deprecation',
+  'etag',
+  'expires',
+  'last-modified',
+  'link',
+  'retry-after',
+  'sunset',
+  'vary',
+])
+const OWN_HEADER = /^(?:x-(?!accel-|sendfile|forwarded|original|rewrite|content-type-options)|ratelimit)/
+
+/**
+ * Tells whether an outcome may set a header: those that describe an answer, and names of one's own (`x-…`). Everything
+ * else belongs to the gateway, to the server or to what stands in front of it.
+ */
+export function isAnswerHeader(name: string, value: unknown): value is string {
+  const lower = name.toLowerCase()
+  return isSafeHeader(name, value) && (ANSWER_HEADERS.has(lower) || OWN_HEADER.test(lower))
+}
+
 function joined(existing: string | readonly string[] | undefined): string {
   return typeof existing === 'string' ? existing : (existing ?? []).join(', ')
 }

@@ -21,7 +21,15 @@ export function openStream(gateway: GatewayContext, request: HttpRequest, operat
   settings.streams.assertRoom(operation.id)
   const typed = { ...headers, 'content-type': 'text/event-stream; charset=utf-8' }
   if (request.method === 'HEAD') return { status: 200, headers: typed }
-  return { status: 200, headers: typed, stream: changesOf(gateway, request, { operation, seen }) }
+  return { status: 200, headers: typed, stream: bounded(changesOf(gateway, request, { operation, seen }), gateway) }
+}
+
+/** Ends a stream that is no longer read, and so never comes to its own end, soon after its time. */
+function bounded(changes: AsyncGenerator<string>, gateway: GatewayContext): AsyncGenerator<string> {
+  const { clock } = gateway.settings
+  const end = () => void changes.return(undefined).catch((error: unknown) => gateway.report(error))
+  clock.setTimer(end, httpSettingsOf(gateway).streamMs + KEEP_ALIVE_MS, true)
+  return changes
 }
 
 async function* changesOf(
@@ -39,7 +47,8 @@ async function* changesOf(
     if (seen !== String(latest.version)) yield messageOf(gateway, latest)
     while (!isEnded(latest) && clock.monotonic() < until && !gateway.isClosing) {
       const waitMs = Math.max(1, Math.min(KEEP_ALIVE_MS, until - clock.monotonic()))
-      const wish = { waitMs, seenVersion: latest.version, onGone: request.onGone }
+      const { principal, version: seenVersion } = latest
+      const wish = { waitMs, seenVersion, onGone: request.onGone, principal }
       // A stream that cannot go on ends, and its client comes back; only the application hears why.
       const next = await gateway.operations.wait(latest.id, wish).catch((error) => void gateway.report(error))
       if (next === undefined) return

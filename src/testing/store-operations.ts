@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { SEQUENCE_HEADER } from '../core/operation.js'
-import { assertSameEvent, atOnce, type StoreCases } from './store-kit.js'
+import { assertSameEvent, atOnce, type StoreCases, TTL_MS } from './store-kit.js'
 
 const CREATING: StoreCases = {
   'a new operation is running, and can be read': async (kit) => {
@@ -41,6 +41,19 @@ const CREATING: StoreCases = {
     await kit.complete(init.id, kit.result())
     const late = await kit.store.create(init)
     assert.deepEqual([late.created, late.operation.state], [true, 'succeeded'])
+  },
+  'an operation is found by its key, as long as it has it': async (kit) => {
+    const idempotency = { key: 'k', fingerprint: 'f' }
+    assert.equal(await kit.store.find('k'), undefined)
+    const { id } = await kit.created({ idempotency })
+    assert.deepEqual(await kit.store.find('k'), await kit.get(id))
+    await kit.complete(id, kit.ending('failed', { releaseKey: true }))
+    assert.equal(await kit.store.find('k'), undefined)
+    const next = await kit.created({ idempotency, retentionMs: TTL_MS })
+    await kit.complete(next.id, kit.result())
+    assert.equal((await kit.store.find('k'))?.state, 'succeeded')
+    await kit.advance(TTL_MS + 1)
+    assert.equal(await kit.store.find('k'), undefined)
   },
   'FM-D17 of fifty creates with one key at once, one makes an operation': async (kit) => {
     const idempotency = { key: 'one key', fingerprint: 'f' }

@@ -107,6 +107,10 @@ class MemoryStore implements Store {
     return { created: true, operation: row.operation }
   }
 
+  async find(key: string): Promise<Operation | undefined> {
+    return this.#find(this.#idOfKey.get(key) ?? '', this.#enter())?.operation
+  }
+
   /** Records whose condition does not hold are left out; the operation ends all the same. */
   async complete(id: string, ending: Ending, records: readonly RecordWrite[] = []): Promise<Settled | undefined> {
     const now = this.#enter()

@@ -22,7 +22,10 @@ describe('PendingRequests', () => {
   it('FM-A10 FM-A11 wakes those that it should, keeps the others, and counts right', () => {
     fc.assert(
       fc.property(fc.array(step, { maxLength: 40 }), (steps) => {
-        const pending = new PendingRequests(new Deadlines(createFakeClock()))
+        const pending = new PendingRequests(new Deadlines(createFakeClock()), {
+          maxPending: 99,
+          maxPendingPerPrincipal: 99,
+        })
         const open = new Set<PendingRequest>()
         const all: PendingRequest[] = []
         for (const each of steps) {
@@ -30,7 +33,7 @@ describe('PendingRequests', () => {
           if (each.kind === 'add') {
             const request = pending.add(
               each.id,
-              each.seenVersion === undefined ? undefined : { seenVersion: each.seenVersion },
+              each.seenVersion === undefined ? undefined : { observer: { seenVersion: each.seenVersion } },
             )
             open.add(request)
             all.push(request)

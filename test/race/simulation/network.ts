@@ -84,6 +84,7 @@ export class Network {
         this.created.add(made.operation.id)
         return made
       }),
+      find: wrap('find', (key) => store.find(key)),
       complete: wrap('complete', (id, ending, records) => store.complete(id, ending, records)),
       progress: wrap('progress', (id, event) => store.progress(id, event)),
       get: wrap('get', (id) => store.get(id)),

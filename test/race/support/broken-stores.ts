@@ -103,6 +103,7 @@ function bound(store: Store): Store {
     close: () => store.close(),
     check: () => store.check(),
     create: (init) => store.create(init),
+    find: (key) => store.find(key),
     complete: (id, ending, records): Promise<Settled | undefined> => store.complete(id, ending, records),
     progress: (id, event) => store.progress(id, event),
     get: (id) => store.get(id),

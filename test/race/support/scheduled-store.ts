@@ -32,6 +32,7 @@ export function scheduledStore(store: Store, passage: Passage): Store {
     start: () => store.start(),
     close: () => store.close(),
     create: wrap('create', (operation) => store.create(operation)),
+    find: wrap('find', (key) => store.find(key)),
     complete: wrap('complete', async (id, ending, records) => {
       return passage.isDeleted(id) ? undefined : store.complete(id, ending, records)
     }),

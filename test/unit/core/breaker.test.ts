@@ -55,6 +55,29 @@ describe('Breaker', () => {
     await expect(call).rejects.toMatchObject({ code: 'ERR_PUBLISH_UNCONFIRMED' })
   })
 
+  it('FM-D2 opens for calls that all come to a good end too late, each counted once', async () => {
+    const { breaker, clock, onChange } = setup()
+    for (let count = 1; count <= 5; count += 1) {
+      const outcome = count % 2 ? Promise.resolve() : Promise.reject(down)
+      const call = breaker.run(() => new Promise((resolve) => clock.setTimer(() => resolve(outcome), 1200)))
+      call.catch(() => {})
+      await clock.advance(1300)
+      expect(breaker.isOpen).toBe(count === 5)
+    }
+    expect(onChange).toHaveBeenCalledTimes(1)
+  })
+
+  it('what was asked before a loss was reported says nothing about the time after it', async () => {
+    const { breaker, clock } = setup()
+    const answered = breaker.run(() => new Promise<void>((resolve) => clock.setTimer(resolve, 100)))
+    breaker.report(true, down)
+    await clock.advance(200)
+    await answered
+    expect(breaker.isOpen).toBe(true)
+    await breaker.run(async () => {})
+    expect(breaker.isOpen).toBe(false)
+  })
+
   it.each<[string, () => Promise<never>]>([
     ['rejects', () => Promise.reject(new Error('ECONNRESET'))],
     [

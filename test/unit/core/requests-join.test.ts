@@ -232,6 +232,55 @@ describe('request: one that joined hears no "accepted" before the confirmation',
     expect(gateway.counters).toMatchObject({ pending: 0, open: 0, created: 2, joined: 1 })
   })
 
+  it('FM-A20 while the first is being taken back, nobody is told that it goes on', async () => {
+    const clock = createFakeClock()
+    const [held, told] = [gate(), gate()]
+    let isFirst = true
+    const storeFaults = (call: string) => {
+      if (call === 'create' && isFirst) return held.opened
+      return call === 'complete' && isFirst ? told.opened : 'ok'
+    }
+    const { ask, requests } = await openWorld({ clock, store: memoryStore({ clock }), storeFaults })
+    const controller = new AbortController()
+    const key = { idempotencyKey: 'k' }
+    const first = ask.request({ n: 1 }, { ...key, signal: controller.signal }).catch((reason: unknown) => reason)
+    await clock.flush()
+    controller.abort('left')
+    held.open()
+    await clock.flush()
+    const second = watch(ask.request({ n: 1 }, { ...key, waitMs: 0 }))
+    await clock.flush()
+    expect(second.isSettled).toBe(false)
+    isFirst = false
+    told.open()
+    expect(await first).toBe('left')
+    expect(await second.promise).toMatchObject({ kind: 'accepted', because: 'preference' })
+    await clock.flush()
+    expect(requests.map(({ id }) => id)).toEqual([(await second.promise).operation.id])
+  })
+
+  it.each([
+    ['the gateway', { maxOpen: 1 }, {}],
+    ['the principal', { maxPerPrincipal: 1 }, {}],
+    ['the command', {}, { maxOpen: 1 }],
+  ])('H11 at the limit of %s a retry joins, and an ended one is replayed', async (_, options, command) => {
+    const { ask, clock, requests, answer, gateway } = await openWorld({ options, command })
+    const key = { idempotencyKey: 'k', principal: 'ann' }
+    const first = ask.request({ n: 1 }, key)
+    await clock.flush()
+    const second = ask.request({ n: 1 }, key)
+    await clock.flush()
+    await answer(requests[0])
+    expect((await second).operation).toBe((await first).operation)
+    const other = ask.request({ n: 2 }, { principal: 'ann' })
+    await clock.flush()
+    expect(await ask.request({ n: 1 }, key)).toMatchObject({ kind: 'completed', replayed: true })
+    await expect(ask.request({ n: 3 }, { principal: 'ann', idempotencyKey: 'other' })).rejects.toThrow('limit')
+    expect(gateway.counters).toMatchObject({ shed: 1, open: 1 })
+    await answer(requests[1])
+    await other
+  })
+
   it('FM-D4 when the first cannot be taken back, the relay publishes it, and both hear that nothing is certain', async () => {
     const clock = createFakeClock()
     const held = gate()

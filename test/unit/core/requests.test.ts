@@ -141,13 +141,46 @@ describe('request: the input', () => {
     },
   )
 
-  it('what the key function throws, the caller gets, and nothing is left', async () => {
+  it('a key function that throws is named, and nothing is left', async () => {
     const boom = new Error('boom')
     const key = () => {
       throw boom
     }
     const { ask, gateway } = await openWorld({ command: { key } })
-    await expect(ask.request({ n: 1 })).rejects.toBe(boom)
+    const refused = { code: 'ERR_HOOK', message: 'The key of Ask has thrown.', cause: boom }
+    await expect(ask.request({ n: 1 })).rejects.toMatchObject(refused)
+    expect(gateway.counters).toMatchObject({ pending: 0, open: 0 })
+  })
+})
+
+describe('request: a caller or a store that misbehaves', () => {
+  it.each([Date.now(), -1, Number.NaN, 'x'])(
+    'a startedAt of %j is refused, as nobody could wait by it',
+    async (startedAt) => {
+      const { ask, gateway } = await openWorld()
+      const request = ask.request({ n: 1 }, { startedAt: startedAt as number })
+      await expect(request).rejects.toMatchObject({ code: 'ERR_CONFIG' })
+      expect(gateway.counters).toMatchObject({ pending: 0, open: 0 })
+    },
+  )
+
+  it('an onGone that throws counts as gone: nothing is published and nothing is left', async () => {
+    const { ask, clock, gateway, requests } = await openWorld()
+    const boom = new Error('boom')
+    const onGone = () => {
+      throw boom
+    }
+    await expect(ask.request({ n: 1 }, { onGone })).rejects.toBe(boom)
+    await clock.flush()
+    expect(requests).toEqual([])
+    expect(gateway.counters).toMatchObject({ pending: 0, open: 0 })
+  })
+
+  it('a store that gives nothing for a new operation fails the request, and nothing is left', async () => {
+    const store = memoryStore()
+    store.create = async () => undefined as never
+    const { ask, gateway } = await openWorld({ store })
+    await expect(ask.request({ n: 1 })).rejects.toThrow(TypeError)
     expect(gateway.counters).toMatchObject({ pending: 0, open: 0 })
   })
 })
@@ -402,7 +435,7 @@ describe('request: limits', () => {
     const { ask, clock, gateway, requests } = await openWorld({ options: { maxPending: 2 } })
     const parked = [ask.request({ n: 1 }), ask.request({ n: 2 })].map(watch)
     await clock.flush()
-    expect(gateway.isFull).toBe(true)
+    expect(gateway.isFullFor(undefined)).toBe(true)
     expect(await ask.request({ n: 3 })).toMatchObject({ kind: 'accepted', because: 'overload' })
     expect(await ask.request({ n: 4 }, { waitMs: 0 })).toMatchObject({ kind: 'accepted', because: 'overload' })
     await clock.flush()

@@ -109,6 +109,7 @@ export function quietStore(clock: FakeClock): Store {
     start: () => store.start(),
     close: () => store.close(),
     create: (operation) => store.create(operation),
+    find: (key) => store.find(key),
     complete: (id, ending, records) => store.complete(id, ending, records),
     progress: (id, event) => store.progress(id, event),
     get: (id) => store.get(id),

@@ -208,8 +208,20 @@ describe('renderEnd: what cannot be answered', () => {
 
   it('a body without a JSON form is a 500', async () => {
     const { reply, errors } = await render({ type: 'Done' }, answering({ body: 1n }))
-    expect([reply.status, jsonOf(reply).code]).toEqual([500, 'ERR_INTERNAL'])
+    expect([reply.status, jsonOf(reply).code]).toEqual([500, 'ERR_MAPPER'])
     expect(errors).toHaveLength(1)
+  })
+
+  it.each([
+    ['a promise', Promise.resolve({ status: 200 })],
+    ['a promise for a body', { body: Promise.resolve(1) }],
+    ['a location that is no text', { location: 7 }],
+  ])('FM-A16 %s is a mistake of the outcome table', async (_, made) => {
+    const { reply } = await render(
+      { type: 'Done' },
+      answering(() => made),
+    )
+    expect([reply.status, jsonOf(reply).code]).toEqual([500, 'ERR_MAPPER'])
   })
 
   it('a result whose outcome this instance does not know is a 500', async () => {

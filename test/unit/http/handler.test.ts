@@ -134,16 +134,19 @@ describe('handleCommand: where no 202 can be sent', () => {
   })
 
   it.each([
-    ['no store', { store: 'none' }, false],
-    ['no operations', { isMounted: false }, false],
-    ['onTimeout: gateway-timeout', { command: { onTimeout: 'gateway-timeout' } }, true],
-  ] as const)('F10 F11 FM-E14 with %s a late result is a 504', async (_, init, isServed) => {
+    ['no store', { store: 'none' }, { retry: 'no', outcome: 'unknown' }],
+    ['no operations', { isMounted: false }, { retry: 'same-key', outcome: 'unknown' }],
+    [
+      'onTimeout: gateway-timeout',
+      { command: { onTimeout: 'gateway-timeout' } },
+      { retry: 'same-key', instance: expect.any(String) },
+    ],
+  ] as const)('F10 F11 FM-E14 with %s a late result is a 504', async (_, init, members) => {
     const service = await openService(init)
     const reply = await letPass(service, 5020, service.post({}))
     expect(reply.status).toBe(504)
-    expect(jsonOf(reply)).toMatchObject({ code: 'ERR_RESULT_TIMEOUT', retry: 'same-key' })
-    expect(jsonOf(reply)).not.toHaveProperty('outcome')
-    expect('link' in reply.headers).toBe(isServed)
+    expect(jsonOf(reply)).toMatchObject({ code: 'ERR_RESULT_TIMEOUT', ...members })
+    expect('link' in reply.headers).toBe('instance' in members)
   })
 
   it('FM-E14 respond-async is ignored there', async () => {

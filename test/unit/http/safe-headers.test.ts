@@ -3,6 +3,7 @@ import {
   appendLink,
   appendVary,
   encodeLocation,
+  isAnswerHeader,
   isAnswerStatus,
   isBodiless,
   isSafeHeader,
@@ -103,6 +104,20 @@ describe('isSafeHeader', () => {
     'FM-H7 a value that Node would refuse is refused: %j',
     (value) => expect(isSafeHeader('x-value', value)).toBe(false),
   )
+})
+
+describe('isAnswerHeader', () => {
+  it.each(['ETag', 'Cache-Control', 'X-Total', 'ratelimit-limit', 'Vary', 'link'])(
+    'F18 an outcome may set %s',
+    (name) => expect(isAnswerHeader(name, 'ok')).toBe(true),
+  )
+
+  it.each([
+    ...['x-accel-redirect', 'X-Sendfile', 'x-forwarded-host', 'x-original-url', 'x-content-type-options'],
+    ...['content-encoding', 'clear-site-data', 'access-control-allow-origin', 'content-security-policy'],
+    ...['operation-location', 'preference-applied', 'idempotent-replayed', 'www-authenticate', '__proto__'],
+    ...['set-cookie', 'location', 'transfer-encoding'],
+  ])('F18 FM-H7 an outcome may not set %s', (name) => expect(isAnswerHeader(name, 'x')).toBe(false))
 })
 
 describe('appendVary', () => {
