@@ -1,9 +1,9 @@
 import { toMessage } from './event.js'
+import { lookAgain } from './last-look.js'
 import { isEnded, type Operation, type Settled } from './operation.js'
 import { checkWait } from './options.js'
 import type { GatewayParts } from './parts.js'
 import type { OnGone } from './pending-requests.js'
-import { lookAgain } from './replies.js'
 
 /** How to wait for an operation. */
 export interface WaitOptions {

@@ -1,12 +1,10 @@
 import type { Reply } from './command.js'
 import { toEvent } from './event.js'
+import { lookAgain } from './last-look.js'
 import type { Because } from './lifecycle.js'
 import { begin, isEnded, type Operation } from './operation.js'
 import type { GatewayParts } from './parts.js'
 import type { EndListener, WaitEnd } from './pending-requests.js'
-
-/** An answer comes 250 ms after its time at the latest, however slow the store is. */
-const LAST_LOOK_MS = 100
 
 /** Answers the one who asked; a rejection is passed on by a promise that rejects. */
 export type Settle = (reply: Reply | Promise<Reply>) => void
@@ -54,25 +52,6 @@ export class Replies {
     this.#parts.lifecycle.note('deferred', { operation, because })
     return { kind: 'accepted', operation, because }
   }
-}
-
-/** Reads an operation at the end of a wait, when answers are due: what the store cannot say soon is as it was last seen. */
-export function lookAgain(
-  { store, deadlines, lifecycle }: GatewayParts,
-  id: string,
-  lastSeen?: Operation,
-): Promise<Operation | undefined> {
-  return new Promise((resolve) => {
-    const settle = (latest: Operation | undefined) => {
-      deadlines.cancel(deadline)
-      resolve(latest)
-    }
-    const deadline = deadlines.add(LAST_LOOK_MS, () => settle(lastSeen))
-    store.get(id).then(settle, (error: unknown) => {
-      lifecycle.error(error)
-      settle(lastSeen)
-    })
-  })
 }
 
 /** What is left of a request while it waits: no more than this, as there may be a million of them. */

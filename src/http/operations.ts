@@ -62,8 +62,9 @@ async function answerVisit(gateway: GatewayContext, request: HttpRequest, settin
   const operation = await find(visit)
   if (request.method === 'DELETE') return cancel(visit, operation)
   if (mediaType === STREAM_TYPE) return openStream(gateway, request, operation)
-  const latest = request.method === 'GET' ? await poll(visit, operation, startedAt) : operation
-  return isEnded(latest) ? showEnd(visit, latest) : showRunning(visit, latest)
+  const hasWaited = canWait(visit, operation)
+  const latest = hasWaited ? await poll(visit, operation, startedAt) : operation
+  return isEnded(latest) ? showEnd(visit, latest) : showRunning(visit, latest, hasWaited)
 }
 
 function parsePath(gateway: GatewayContext, request: HttpRequest, settings: HttpSettings): Visit {
@@ -128,17 +129,27 @@ function gone(): GatewayError {
   return new GatewayError('ERR_OPERATION_GONE', 'The operation ended, and its time of retention is over.')
 }
 
-/** Waits as the request prefers: for the end, or with a matching entity tag for any change. */
-async function poll({ gateway, request, id }: Visit, operation: Operation, startedAt: number): Promise<Operation> {
+/** Whether the request asks to wait, and there is room for one more who does. */
+function canWait({ gateway, request }: Visit, operation: Operation): boolean {
   const { waitSeconds } = readPreferences(request.headers.prefer)
-  if (waitSeconds === undefined || isEnded(operation) || gateway.isFullFor(operation.principal)) return operation
-  const { clock, maxWaitMs } = gateway.settings
-  const waitMs = Math.max(0, startedAt + Math.min(waitSeconds * 1000, maxWaitMs) - clock.monotonic())
+  if (waitSeconds === undefined || request.method !== 'GET') return false
+  return !isEnded(operation) && !gateway.isFullFor(operation.principal)
+}
+
+/** Waits as the request prefers: for the end, or with a matching entity tag for any change. */
+async function poll(visit: Visit, operation: Operation, startedAt: number): Promise<Operation> {
+  const { gateway, request, id } = visit
+  const until = startedAt + waitSecondsOf(visit) * 1000
+  const waitMs = Math.max(0, until - gateway.settings.clock.monotonic())
   const seenVersion = isUnchanged(request, operation) ? operation.version : undefined
-  const latest = await gateway.operations.wait(id, {
-    ...{ waitMs, seenVersion, onGone: request.onGone, principal: operation.principal },
-  })
+  const { principal } = operation
+  const latest = await gateway.operations.wait(id, { waitMs, seenVersion, onGone: request.onGone, principal })
   return latest ?? operation
+}
+
+function waitSecondsOf({ gateway, request }: Visit): number {
+  const { waitSeconds = 0 } = readPreferences(request.headers.prefer)
+  return Math.min(waitSeconds, gateway.settings.maxWaitMs / 1000)
 }
 
 function isUnchanged(request: HttpRequest, operation: Operation): boolean {
@@ -146,24 +157,18 @@ function isUnchanged(request: HttpRequest, operation: Operation): boolean {
   return ifNoneMatch !== undefined && matchesNoneMatch(ifNoneMatch, entityTag(operation))
 }
 
-function showRunning(visit: Visit, operation: Operation): HttpReply {
+function showRunning(visit: Visit, operation: Operation, hasWaited: boolean): HttpReply {
   const { gateway, request, settings } = visit
   const url = operationUrl(settings, operation.id)
   const headers = {
     ...stateHeaders(visit, operation),
     'retry-after': String(settings.retryAfterSeconds),
-    ...waitHeader(visit),
+    ...(hasWaited && { 'preference-applied': `wait=${Math.floor(waitSecondsOf(visit))}` }),
   }
   if (isUnchanged(request, operation)) return { status: 304, headers }
   const isDocument = visit.part === 'status' && showsDocument(visit)
   const typed = { ...headers, 'content-type': 'application/json', ...(!isDocument && { location: url }) }
   return { status: isDocument ? 200 : 202, headers: typed, body: statusDocument(gateway, operation) }
-}
-
-function waitHeader({ gateway, request }: Visit): Record<string, string> {
-  const { waitSeconds } = readPreferences(request.headers.prefer)
-  if (waitSeconds === undefined || request.method !== 'GET') return {}
-  return { 'preference-applied': `wait=${Math.floor(Math.min(waitSeconds, gateway.settings.maxWaitMs / 1000))}` }
 }
 
 function showEnd(visit: Visit, operation: Operation): HttpReply {

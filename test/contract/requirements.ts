@@ -183,7 +183,7 @@ export const REQUIREMENTS: Readonly<Record<string, Requirement>> = {
   F18: { summary: 'only harmless headers are answered', test: 'src/testing/http' },
   F19: { summary: 'Location is percent-encoded', test: 'src/testing/http' },
   F20: { summary: 'Expect: 100-continue is answered before the body', test: 'src/testing/http' },
-  F21: { summary: 'one request, one answer', test: 'src/testing/http' },
+  F21: { summary: 'one request, one answer', test: 'test/unit/http/one-answer.test.ts' },
   F22: { summary: 'shutdown: 202 or 503, and Connection: close', test: 'src/testing/http' },
 
   // G. Problem details (RFC 9457).
@@ -237,7 +237,7 @@ export const REQUIREMENTS: Readonly<Record<string, Requirement>> = {
   L05: { summary: 'each change is a message, the end is the last', test: 'src/testing/http' },
   L06: { summary: 'Last-Event-ID continues behind it', test: 'src/testing/http' },
   L07: { summary: 'a reconnect after the end gets 204', test: 'src/testing/http' },
-  L08: { summary: 'comments keep a quiet stream open', test: 'test/unit/http/sse.test.ts' },
+  L08: { summary: 'comments keep a quiet stream open', test: 'test/unit/http/stream.test.ts' },
   L09: { summary: 'no-store, no buffering, headers at once', test: 'src/testing/http' },
   L10: { summary: 'by Accept at the operation, or at /events', test: 'src/testing/http' },
   L11: { summary: 'a principal can come from a cookie', test: 'test/contract/http-gaps.test.ts' },

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { until } from '../contract.js'
-import { check, type Given, type HttpCase, PENDING } from './world.js'
+import { check, type Given, type HttpCase, NOT_CREATED, PENDING } from './world.js'
 
 const ASYNC = { prefer: 'respond-async' }
 const URL = /^\/operations\/[0-9A-HJKMNP-TV-Z]{26}$/
@@ -26,6 +26,24 @@ const POINTING: Given = { ...PENDING, command: { accepted: { location: ({ id }) 
 const UNMOUNTED: Given = { ...PENDING, operations: false, options: { waitMs: 30 } }
 const PRODUCING: Given = { command: { produces: ['application/json'] } }
 const GETTING: Given = { command: { methods: ['GET'] } }
+/** Whoever asks is refused with the status that a header names. */
+const GUARDED: Given = {
+  ...PENDING,
+  options: {
+    principal: ({ headers }) => {
+      const status = Number(headers['x-refuse'] ?? 0)
+      if (status > 0) throw Object.assign(new Error('refused'), { status })
+      return undefined
+    },
+  },
+  command: { produces: ['application/json'] },
+}
+const REFUSED: readonly (readonly [status: number, code: string, headers: object, body?: unknown])[] = [
+  ...[401, 403, 428].map((status) => [status, 'ERR_HOOK', { 'x-refuse': String(status) }] as const),
+  [406, 'ERR_NOT_ACCEPTABLE', { accept: 'text/html' }],
+  [413, 'ERR_BODY_TOO_LARGE', {}, { username: 'x'.repeat(1_100_000) }],
+  [415, 'ERR_UNSUPPORTED_MEDIA_TYPE', { 'content-type': 'text/plain' }],
+]
 const RESPONDING: Given = { routes: [{ method: 'POST', path: '/users', respond: { data: { username: 'given' } } }] }
 const MAPPING: Given = {
   routes: [{ method: 'ALL', path: '/teams/:team/users' }],
@@ -69,6 +87,17 @@ export const acceptCases: readonly HttpCase[] = [
       }
     },
   ),
+  check('C10 the URL of an operation is that of nothing else', PENDING, async ({ defer, get, answer }) => {
+    const urls: unknown[] = ['/users']
+    for (const id of ['ann', 'eve']) {
+      const url = await defer()
+      const { json } = await get(url).is(202, {}, { id: url.slice('/operations/'.length), links: { self: url } })
+      await answer(url, { data: { id } })
+      const { headers } = await get(`${url}/result`).is(201)
+      urls.push(...Object.values(Object(json['links'])), headers.location)
+    }
+    assert.equal(new Set(urls).size, 1 + 2 * ['self', 'events', 'result', 'location'].length, `${urls}`)
+  }),
   check('C12 F08 malformed JSON is 400, however it is asked for', {}, async ({ post, requests }) => {
     await post({ ...ASYNC, 'content-type': 'application/json' }, '{"username":').refuses(400, 'ERR_MALFORMED_BODY')
     assert.equal(requests.length, 0)
@@ -85,10 +114,27 @@ export const acceptCases: readonly HttpCase[] = [
     await post({ accept: 'text/html, application/*;q=0.1' }).is(201)
     assert.equal(requests.length, 1)
   }),
-  check('C17 a result after the 202 ends the operation', PENDING, async ({ defer, get, answer }) => {
+  check('C13 what can be refused is refused before the 202, and nothing is published', GUARDED, async (world) => {
+    const { post, requests, gateway } = world
+    for (const [status, code, headers, body] of REFUSED)
+      await post({ ...ASYNC, ...headers }, body).refuses(status, code)
+    const { json } = await post(ASYNC).is(202)
+    await until(() => requests.length > 0)
+    // Requests come in their order: no other one is still on its way.
+    assert.deepEqual([requests.map(({ id }) => id), gateway.counters.created], [[json['id']], 1])
+  }),
+  check('C17 a result after the 202 ends the operation, once', PENDING, async ({ defer, get, answer, gateway }) => {
     const url = await defer()
-    await answer(url)
-    await get(`${url}/result`).is(201, { location: '/users/ann' })
+    for (const id of ['ann', 'eve']) await answer(url, { data: { id } })
+    await answer(url, { type: NOT_CREATED, data: {} })
+    await until(() => gateway.counters.duplicate === 1 && gateway.counters.conflict === 1)
+    await get(`${url}/result`).is(201, { location: '/users/ann' }, { id: 'ann' })
+    assert.equal(gateway.counters.completed, 1)
+  }),
+  check('C17 after the end there is no other 202', PENDING, async ({ defer, answer, post }) => {
+    const key = { 'idempotency-key': 'k' }
+    await answer(await defer(key))
+    for (const prefer of ['respond-async', 'wait=0']) await post({ ...key, prefer }).is(201, { location: '/users/ann' })
   }),
   check('C19 FM-H26 HEAD, OPTIONS and GET publish nothing', {}, async ({ send, get, requests }) => {
     const allow = 'POST, PUT, PATCH, DELETE, OPTIONS'

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import type { Event } from '../../core/event.js'
 import type { StandardSchema } from '../../core/schema.js'
-import { noContent, ok, seeOther } from '../../http/outcomes.js'
+import { created, noContent, ok, problem, seeOther } from '../../http/outcomes.js'
 import { until } from '../contract.js'
 import { CREATED, check, type Given, type HttpCase, NOT_CREATED, PENDING, type Result } from './world.js'
 
@@ -44,6 +44,12 @@ const SCHEMAS = { options: { events: { 'CreateUser::Requested': NAMED, [CREATED]
 
 const ok200 = ok({ headers: headersOf })
 const LATE: Given = { ...PENDING, command: { waitMs: 30, onTimeout: 'gateway-timeout' } }
+/** The worker's problem says one status, the command another one. */
+const WORKERS = { type: 'about:blank', title: 'Unprocessable', status: 422, code: 'taken' }
+const OWN_PROBLEM: Given = {
+  ...answering({ type: NOT_CREATED, data: WORKERS }),
+  command: { outcomes: { [CREATED]: created(), [NOT_CREATED]: problem(409) } },
+}
 const TWICE: Given = { backEnd: async () => [{ data: { id: 'ann' } }, { type: NOT_CREATED, data: {} }] }
 
 /** What the gateway refuses to answer for a back end, with 502. */
@@ -74,8 +80,11 @@ const resultCases: readonly HttpCase[] = [
       post().refuses(502, 'ERR_MALFORMED_RESULT', { location: null, 'set-cookie': null, 'x-note': null }),
     ),
   ),
-  check('F01 F02 F03 B23 a 201 has a Location and the bytes of the event', answering({ body: EXACT }), ({ post }) =>
+  check('F01 F02 B23 a 201 has a Location and the bytes of the event', answering({ body: EXACT }), ({ post }) =>
     post().is(201, { location: '/users/ann', 'content-location': null }, EXACT),
+  ),
+  check('F03 a 201 without a URL of its own has no Location', outcome(created(), { id: 'ann' }), ({ post }) =>
+    post().is(201, { location: null, 'content-location': null }, { id: 'ann' }),
   ),
   check('F04 a 204 has neither body nor length', outcome(noContent(), {}), ({ post }) =>
     post().is(204, { 'content-length': null, 'content-type': null }, ''),
@@ -91,10 +100,16 @@ const resultCases: readonly HttpCase[] = [
   check('F18 a result can write other headers', outcome(ok200, { headers: { 'X-Note': 'é' } }), ({ post }) =>
     post().is(200, { 'x-note': 'é' }),
   ),
-  check('F06 F07 G02 G03 G10 G12 a failure is a problem with its data', failing(422), ({ post }) => {
+  check('F06 F07 G02 G03 G10 a failure is a problem with its data', failing(422), ({ post }) => {
     const type = 'urn:respond-async:problem:user-not-created'
     const described = { type, title: 'User not created', status: 422, code: NOT_CREATED, retry: 'no' }
     return post().is(422, {}, { ...described, instance: /^\/operations\/.{26}$/, data: { status: 422 } })
+  }),
+  check("G12 the status in a worker's own problem is not the one that is sent", OWN_PROBLEM, async ({ post, get }) => {
+    const { json } = await post().refuses(409, NOT_CREATED)
+    assert.deepEqual(json['data'], WORKERS)
+    await get(`${json['instance']}/result`).refuses(409, NOT_CREATED)
+    await get(`${json['instance']}?follow=false`).is(200, {}, { status: 'failed', error: { status: 409 } })
   }),
   check('F12 FM-E19 an outage of the worker is 503 failed', failing(503), ({ post }) =>
     post().is(503, { 'retry-after': /^[1-4]$/ }, { outcome: 'failed', retry: 'new-key', code: NOT_CREATED }),
@@ -119,7 +134,7 @@ const resultCases: readonly HttpCase[] = [
       }
     },
   ),
-  check('F21 FM-A5 the first of two results stands, everywhere', TWICE, async ({ post, get, gateway, requests }) => {
+  check('FM-A5 the first of two results stands, everywhere', TWICE, async ({ post, get, gateway, requests }) => {
     await post().is(201)
     const id = String(requests[0]?.correlationId)
     await until(async () => (await gateway.operations.get(id))?.conflictingResult !== undefined)

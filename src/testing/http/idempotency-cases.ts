@@ -24,10 +24,18 @@ export const idempotencyCases: readonly HttpCase[] = [
     await post(KEY).is(503, { ...REPLAYED, 'retry-after': null }, { outcome: 'failed' })
     assert.equal(requests.length, 1)
   }),
-  check('H03 H04 H14 a key that is no key is 400', {}, async ({ post, requests }) => {
+  check('H03 H04 a key that is no key is 400', {}, async ({ post, requests }) => {
     for (const key of INVALID) await post({ 'idempotency-key': key }).refuses(400, 'ERR_IDEMPOTENCY_KEY_INVALID')
     await post({ 'idempotency-key': 'x'.repeat(255) }).is(201)
     assert.equal(requests.length, 1)
+  }),
+  check('H14 for a key that is no key nothing is looked up', {}, async ({ post, storeCalls }) => {
+    // Housekeeping asks the store for other things, whenever it likes.
+    const lookUps = () => storeCalls.filter((call) => /^(create|get|complete|records\.\w+)$/.test(call))
+    for (const key of INVALID) await post({ 'idempotency-key': key }).is(400)
+    assert.deepEqual(lookUps(), [])
+    await post(KEY).is(201)
+    assert.equal(lookUps()[0], 'create')
   }),
   check('H06 a key that is required and missing is 400', REQUIRED, async ({ post }) => {
     await post().refuses(400, 'ERR_IDEMPOTENCY_KEY_MISSING')

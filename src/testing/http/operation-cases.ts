@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { until } from '../contract.js'
+import type { Answer } from './client.js'
 import { check, type Given, type HttpCase, NOT_CREATED, PENDING } from './world.js'
 
 const POLLED: Given = {
@@ -8,6 +9,8 @@ const POLLED: Given = {
 }
 const DOCUMENTS: Given = { ...PENDING, options: { statusStyle: 'document' } }
 const EXPIRING: Given = { ...PENDING, options: { operationTtlMs: 60_000, retentionMs: 60_000 } }
+const KEPT: Given = { ...PENDING, options: { operationTtlMs: 60_000, retentionMs: 600_000 } }
+const DAY_MS = 86_400_000
 const PROGRESS = { type: 'CreateUser::Requested::Progress', data: { percent: 50 } }
 const REFUSED = { type: NOT_CREATED, data: { reason: 'duplicate' } }
 const METHODS = 'GET, HEAD, DELETE, OPTIONS'
@@ -17,17 +20,23 @@ const STATE = {
   ...{ 'content-location': /^\/operations\/.{26}$/, sunset: / GMT$/, date: / GMT$/ },
 }
 
+/** When the operation will be gone, as its document and its headers agree. */
+function endOf({ headers, json }: Answer): number {
+  const expiresAt = Date.parse(String(json['expiresAt']))
+  // A date of HTTP has no fractions of a second.
+  assert.equal(Date.parse(String(headers['sunset'])), expiresAt - (expiresAt % 1000))
+  return expiresAt
+}
+
+const timeOf = ({ json }: Answer, member: string) => Date.parse(String(json[member]))
+
 /** Sections D and E of the contract: the operation as a resource. */
 export const operationCases: readonly HttpCase[] = [
-  check(
-    'D01 D12 D24 D27 E01 E10 E20 C10 while running it is 202, and its result too',
-    PENDING,
-    async ({ defer, get }) => {
-      const url = await defer()
-      for (const path of [url, `${url}/result`])
-        await get(path).is(202, { ...STATE, location: url }, { status: 'running' })
-    },
-  ),
+  check('D01 D24 D27 E01 E10 E20 while running it is 202, and its result too', PENDING, async ({ defer, get }) => {
+    const url = await defer()
+    for (const path of [url, `${url}/result`])
+      await get(path).is(202, { ...STATE, location: url }, { status: 'running' })
+  }),
   check('D02 D05 it is 200 for a gateway whose style is documents', DOCUMENTS, async ({ defer, get, answer }) => {
     const url = await defer()
     await get(url).is(200, { ...STATE, location: null }, { status: 'running' })
@@ -65,11 +74,33 @@ export const operationCases: readonly HttpCase[] = [
       await get(`/operations${path}`).is(404, { 'content-type': /problem/, 'cache-control': 'no-store' })
     }
   }),
-  check('D09 D11 E10 what is kept no longer is 410', EXPIRING, async ({ defer, get, answer, pass }) => {
+  check('D09 E10 what is kept no longer is 410', EXPIRING, async ({ defer, get, answer, pass }) => {
     const url = await defer()
     await answer(url)
     pass(60_001)
     await get(url).refuses(410, 'ERR_OPERATION_GONE')
+  }),
+  check('D11 an ended operation is kept for 24 hours', PENDING, async ({ defer, get, answer, pass }) => {
+    const url = await defer()
+    await answer(url)
+    const ended = await get(`${url}?follow=false`).is(200)
+    assert.equal(timeOf(ended, 'expiresAt'), timeOf(ended, 'updatedAt') + DAY_MS)
+    pass(DAY_MS - 60_000)
+    await get(`${url}/result`).is(201)
+    pass(60_000)
+    await get(`${url}/result`).refuses(410, 'ERR_OPERATION_GONE')
+  }),
+  check('D12 Sunset is expiresAt, when the operation vanishes', KEPT, async ({ defer, get, answer, pass }) => {
+    const url = await defer()
+    const running = await get(url).is(202)
+    assert.equal(endOf(running), timeOf(running, 'createdAt') + 60_000)
+    await answer(url)
+    const ended = await get(`${url}?follow=false`).is(200)
+    assert.equal(endOf(ended), timeOf(ended, 'updatedAt') + 600_000)
+    pass(endOf(ended) - timeOf(ended, 'updatedAt') - 30_000)
+    await get(`${url}?follow=false`).is(200, { sunset: String(ended.headers['sunset']) })
+    pass(30_000)
+    await get(url).is(410)
   }),
   check('D07 F10 an operation that expired has the result of a time-out', EXPIRING, async ({ defer, get, pass }) => {
     const url = await defer()

@@ -47,6 +47,9 @@ const ROWS: readonly Row[] = [
 /** Answers late enough for a 202 that should not be sent to come first. */
 const SLOW: Given = { backEnd: async () => [await sleep(15, { data: { id: 'ann' } })] }
 const SHORT: Given = { ...PENDING, options: { maxWaitMs: 30 } }
+/** Without respond-async, what is late is 504. */
+const IMPATIENT: Given = { ...SHORT, command: { onTimeout: 'gateway-timeout' } }
+const FULL: Given = { ...PENDING, options: { maxPending: 0 } }
 const ALONE: Given = { ...PENDING, options: { maxPending: 1 } }
 const FAILING: Given = { backEnd: async () => [{ type: NOT_CREATED, data: {} }] }
 const SHOWING: Given = { command: { input: ({ preferences }) => ({ username: [...preferences.all.keys()].join() }) } }
@@ -71,7 +74,18 @@ export const preferCases: readonly HttpCase[] = [
   check('B02 B06 a command may allow an instant result a grace', { command: { asyncGraceMs: 1000 } }, ({ post }) =>
     post({ prefer: 'respond-async' }).is(201, { 'preference-applied': null }),
   ),
-  check('B03 B04 a result later than the wait gives 202', SHORT, ({ post }) =>
+  check('B03 respond-async with a wait is synchronous in time', SLOW, async ({ post }) => {
+    const headers = { location: '/users/ann', 'preference-applied': 'wait=20' }
+    for (const prefer of ['respond-async, wait=20', 'wait=20, respond-async']) await post({ prefer }).is(201, headers)
+  }),
+  check('B03 respond-async with a wait is 202 when the result is late', IMPATIENT, async ({ post, answer, get }) => {
+    await post({ prefer: 'wait=20' }).is(504)
+    const accepted = await post({ prefer: 'respond-async, wait=20' }).is(202)
+    assert.equal(accepted.headers['preference-applied'], 'respond-async, wait=0')
+    await answer(String(accepted.headers.location))
+    await get(`${accepted.headers.location}/result`).is(201)
+  }),
+  check('B04 a result later than the wait gives 202', SHORT, ({ post }) =>
     post({ prefer: 'wait=3600' }).is(202, { 'preference-applied': 'wait=0' }),
   ),
   check('B09 FM-H21 one request too many to wait is 202 at once', ALONE, async ({ post, gateway }) => {
@@ -79,6 +93,10 @@ export const preferCases: readonly HttpCase[] = [
     await until(() => gateway.counters.pending === 1)
     await post().is(202)
     first.abort()
+  }),
+  check('B13 a wait for which there was no room is not applied', FULL, async ({ post }) => {
+    await post({ prefer: 'wait=20' }).is(202, { 'preference-applied': null })
+    await post({ prefer: 'respond-async, wait=20' }).is(202, { 'preference-applied': 'respond-async' })
   }),
   check('B10 the wait begins when the request is complete', { ...SLOW, options: { waitMs: 100 } }, async ({ raw }) => {
     assert.match(await raw([`${HEAD}\r\n{`, '}'], { pauseMs: 110 }), /^HTTP\/1\.1 201 /)

@@ -13,6 +13,7 @@ import { created, problem } from '../../http/outcomes.js'
 import { createHttpExtension, type HttpCommandOptions, type HttpOptions } from '../../http/settings.js'
 import { memoryStore } from '../../stores/memory/index.js'
 import { memoryTransport } from '../../transports/memory/index.js'
+import { faultyStore } from '../faulty.js'
 import { Exchange, type Sent, writeRaw } from './client.js'
 
 /** A route that the target serves with its framework. */
@@ -83,6 +84,8 @@ export interface World {
   readonly requests: readonly EventMessage[]
   /** What the gateway has reported. */
   readonly errors: readonly GatewayError[]
+  /** The methods of the store that were called, in their order. */
+  readonly storeCalls: readonly string[]
   send(sent: Sent): Exchange
   /** Posts a user. */
   post(headers?: Sent['headers'], body?: unknown): Exchange
@@ -120,9 +123,16 @@ export function check(title: string, given: Given, run: HttpCase['run']): HttpCa
 /** Makes and starts everything of a case. */
 export async function createWorld(target: AdapterTarget, given: Given): Promise<World> {
   let skewMs = 0
-  const clock: Clock = { ...systemClock, now: () => systemClock.now() + skewMs }
+  // Without a watch on the event loop: whether this machine is busy is no part of a case.
+  const { watchLoop: _, ...steady } = systemClock
+  const clock: Clock = { ...steady, now: () => systemClock.now() + skewMs }
   const transport = memoryTransport({ clock, ...(given.maxQueued !== undefined && { maxQueued: given.maxQueued }) })
-  const gateway = createGateway(given, { transport, store: memoryStore({ clock }), clock, waitMs: 2000 })
+  const storeCalls: string[] = []
+  const store = faultyStore(memoryStore({ clock }), (call) => {
+    storeCalls.push(call)
+    return 'ok'
+  })
+  const gateway = createGateway(given, { transport, store, clock, waitMs: 2000 })
   const errors: GatewayError[] = []
   gateway.on('error', (error) => errors.push(error))
   const command = gateway.command({ ...DEFINITION, ...given.command } as never) as Command
@@ -137,7 +147,7 @@ export async function createWorld(target: AdapterTarget, given: Given): Promise<
   })
   const agent = new Agent({ keepAlive: true })
   return {
-    ...{ gateway, requests, errors },
+    ...{ gateway, requests, errors, storeCalls },
     ...requesting(agent, server.url),
     async answer(url, result = { data: { id: 'ann' } }) {
       const id = url.slice('/operations/'.length)

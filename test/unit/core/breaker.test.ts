@@ -58,8 +58,9 @@ describe('Breaker', () => {
   it('FM-D2 opens for calls that all come to a good end too late, each counted once', async () => {
     const { breaker, clock, onChange } = setup()
     for (let count = 1; count <= 5; count += 1) {
-      const outcome = count % 2 ? Promise.resolve() : Promise.reject(down)
-      const call = breaker.run(() => new Promise((resolve) => clock.setTimer(() => resolve(outcome), 1200)))
+      const late = () =>
+        new Promise<void>((resolve, reject) => clock.setTimer(count % 2 ? resolve : () => reject(down), 1200))
+      const call = breaker.run(late)
       call.catch(() => {})
       await clock.advance(1300)
       expect(breaker.isOpen).toBe(count === 5)

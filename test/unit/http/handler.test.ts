@@ -1,4 +1,4 @@
-import { type HttpRequest, memoryStore, problem } from 'respond-async'
+import { type HttpReply, type HttpRequest, memoryStore, problem } from 'respond-async'
 import { describe, expect, it } from 'vitest'
 import type { Operation } from '../../../src/core/operation.js'
 import { answerParserError, handleCommand } from '../../../src/http/handler.js'
@@ -47,6 +47,36 @@ describe('handleCommand: the answer', () => {
     const reply = await letPass(service, 5020, service.post({}))
     expect(reply.status).toBe(202)
     expect(reply.headers).not.toHaveProperty('preference-applied')
+  })
+
+  it('B03 respond-async with a wait is synchronous in time, and a 202 when the time is up', async () => {
+    const prefer = { headers: { prefer: 'respond-async, wait=10' } }
+    const service = await openService()
+    const early = service.post({}, prefer)
+    await service.clock.advance(3000)
+    await service.answer('Made')
+    expect(await early).toMatchObject({ status: 201, headers: { 'preference-applied': 'wait=10' } })
+    const replies: HttpReply[] = []
+    void service.post({}, prefer).then((reply) => replies.push(reply))
+    await service.clock.advance(9980)
+    expect(replies).toEqual([])
+    await service.clock.advance(40)
+    expect(replies).toMatchObject([{ status: 202, headers: { 'preference-applied': 'respond-async, wait=10' } }])
+  })
+
+  it('C17 a result that is there before the 202 is written is the answer', async () => {
+    const clock = createFakeClock()
+    const store = memoryStore({ clock })
+    const service = await openService({ clock, store })
+    const get = store.get.bind(store)
+    // The last look, which comes when the time is up and before the 202.
+    store.get = async (id) => {
+      await service.answer('Made')
+      return get(id)
+    }
+    const reply = await letPass(service, 5020, service.post({}))
+    expect(reply).toMatchObject({ status: 201, headers: { location: '/things/a' } })
+    expect(service.gateway.counters).toMatchObject({ completed: 1, deferred: 0 })
   })
 
   it('B03 B14 waits as long as the client asks, but not longer than it may', async () => {

@@ -78,7 +78,7 @@ describe('openStream', () => {
     expect([reply.status, reply.stream, streamsOf(service)]).toEqual([200, undefined, 0])
   })
 
-  it('keeps a quiet connection open every 15 seconds', async () => {
+  it('L08 keeps a quiet connection open every 15 seconds', async () => {
     const { state, clock } = await openStream()
     await clock.advance(14_900)
     expect(state.chunks).toHaveLength(2)
