@@ -1,4 +1,4 @@
-import { benchCore, type Variant } from './core.js'
+import { serveCore, type Variant } from './core.js'
 import { type Framework, type Responder, startServer } from './http-server.js'
 import { benchStorm } from './storm.js'
 
@@ -7,7 +7,9 @@ const asked = new Promise<void>((resolve) => process.once('message', () => resol
 
 if (task === 'core') {
   await asked
-  process.send?.(await benchCore(first as Variant))
+  const answer = await serveCore(first as Variant)
+  process.on('message', async (question) => void process.send?.(await answer(question as 'round')))
+  process.send?.('ready')
 } else if (task === 'storm') {
   await asked
   process.send?.(await benchStorm(first as Variant))

@@ -8,13 +8,13 @@ export function startChild(...task: readonly string[]): ChildProcess {
   return fork(fileURLToPath(new URL('./child.ts', import.meta.url)), [...task], { execArgv: tsx, env })
 }
 
-/** Asks a child for its next answer. */
-export async function ask(child: ChildProcess): Promise<unknown> {
+/** Asks a child something, by default for its next answer. */
+export async function ask(child: ChildProcess, question: object | string = 'next'): Promise<unknown> {
   const answer = new Promise((resolve, reject) => {
     child.once('message', resolve)
     child.once('exit', (code) => reject(new Error(`The process ended with ${code}.`)))
   })
-  child.send('next')
+  child.send(question)
   const value = await answer
   child.removeAllListeners('exit')
   return value

@@ -1,5 +1,5 @@
 import { cpus } from 'node:os'
-import { type CoreRow, printCore, type Variant } from './core.js'
+import { benchCore, cpuUsOf, printCore, type Variant } from './core.js'
 import { benchHttp, type HttpRows, printHttp } from './http.js'
 import type { Framework } from './http-server.js'
 import { median, printTable, short } from './measure.js'
@@ -14,7 +14,7 @@ const date = new Date().toISOString().slice(0, 10)
 const [cpu] = cpus()
 process.stdout.write(`${date}, Node ${process.version}, ${cpus().length} x ${cpu?.model}, npm run bench\n`)
 
-const core = await benchVariants<readonly CoreRow[]>('core', ['transport alone', ...ASKING])
+const core = await benchCore(['transport alone', ...ASKING])
 printCore(core)
 
 const bareCpuUs = await benchServers()
@@ -33,7 +33,7 @@ printTable(
 
 /** What a gateway costs over the transport and the back end, which whoever asks has to pay for. */
 function shares(bareUs: number) {
-  const cpuUs = (variant: Variant) => core.get(variant)?.[1]?.cost.cpuUs ?? Number.NaN
+  const cpuUs = (variant: Variant) => cpuUsOf(core.get(variant)?.[1])
   return ASKING.map((variant) => ({
     variant,
     'with transport and back end': short(cpuUs(variant) / bareUs),

@@ -64,7 +64,7 @@ export class Admission {
   admit({ command, input, options, idempotency, until, because }: Asked): Admitted {
     const { settings, open, transportBreaker } = this.#parts
     if (!transportBreaker.admits()) throw transportBreaker.refusal()
-    if (because === 'overload' && !this.#isDeferrable(options)) throw overload(settings.maxPending)
+    if (because === 'overload' && !this.#isDeferrable(options)) throw overload()
     const operation = this.#describe(command, input, { options, idempotency })
     const owner = { command: command.name, principal: options.principal, maxPerCommand: command.maxOpen }
     open.open(operation.id, owner, settings.clock.monotonic() + settings.operationTtlMs)
@@ -110,8 +110,8 @@ function keyOf({ name, definition }: CommandPlan, input: unknown): string | unde
   }
 }
 
-function overload(limit: number): GatewayError {
-  const text = `${limit} requests are waiting, which is the limit; nothing was started.`
+function overload(): GatewayError {
+  const text = 'As many requests are waiting as may, in all or for this principal; nothing was started.'
   return new GatewayError('ERR_OVERLOADED', text, { outcome: 'not-accepted' })
 }
 

@@ -18,7 +18,7 @@ import type { Durability } from './transport.js'
 export interface Extension {
   readonly settings: unknown
   readonly commandOptions: readonly string[]
-  checkCommand(definition: object): void
+  checkCommand(definition: object, keepsOperations: boolean): void
 }
 
 /** What the composition root decides for the core. */
@@ -112,7 +112,7 @@ export class CoreGateway<Events = Record<string, unknown>> implements GatewayCon
     definition: CommandDefinition<Events, Publish, Types>,
   ): Command<Events[Publish], ResultOf<Events, Publish, Types>> {
     const plan = new CommandPlan(definition as unknown as AnyDefinition, this.#extension.commandOptions)
-    this.#extension.checkCommand(definition)
+    this.#extension.checkCommand(definition, this.keepsOperations)
     const known = Object.keys(this.settings.events)
     const { outcomes, progress = [], cancel = plan.name } = plan.definition
     const foreign = [plan.name, ...Object.keys(outcomes), ...progress, cancel].find((type) => !known.includes(type))

@@ -176,7 +176,7 @@ function isPublicUrl(text: string): boolean {
   return /^https?:\/\/[^?#\s]+$/.test(text) && URL.canParse(text)
 }
 
-function checkCommand(definition: object): void {
+function checkCommand(definition: object, keepsOperations: boolean): void {
   const options = definition as HttpCommandOptions<unknown>
   const { methods, produces, onTimeout, idempotencyKey, accepted } = options
   resolveNumbers(COMMAND_NUMBERS, options as Readonly<Record<string, unknown>>)
@@ -197,6 +197,8 @@ function checkCommand(definition: object): void {
   )
   checkChoice('onTimeout', onTimeout, ['accepted', 'gateway-timeout'])
   checkChoice('idempotencyKey', idempotencyKey, ['optional', 'required'])
+  const isVain = idempotencyKey === 'required' && !keepsOperations
+  check(['idempotencyKey', idempotencyKey], !isVain, "'optional': with store: 'none' no key is kept")
 }
 
 function checkChoice(name: string, value: string | undefined, choices: readonly string[]): void {

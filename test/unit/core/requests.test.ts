@@ -450,7 +450,7 @@ describe('request: limits', () => {
     const { ask, gateway, requests, noted } = await openWorld({ ...world, options: { maxPending: 0 } })
     const refused = {
       code: 'ERR_OVERLOADED',
-      message: '0 requests are waiting, which is the limit; nothing was started.',
+      message: 'As many requests are waiting as may, in all or for this principal; nothing was started.',
       details: { outcome: 'not-accepted' },
     }
     await expect(ask.request({ n: 1 }, options)).rejects.toMatchObject(refused)

@@ -26,6 +26,29 @@ describe('typical mistakes', () => {
     expect(problem(599).state).toBe('failed')
   })
 
+  it('keys cannot be required where none is kept', () => {
+    const gateway = createGateway<{ A: object; B: object }>({ transport: memoryTransport(), store: 'none' })
+    const command = { publish: 'A', outcomes: { B: ok() }, idempotencyKey: 'required' } as const
+    expect(() => gateway.command(command)).toThrow(/idempotencyKey is "required"; allowed is 'optional'/)
+  })
+
+  it.each([
+    ['no options', null],
+    ['a store with one method', { store: { complete: () => {} } }],
+    ['a clock with one method', { clock: { monotonic: () => 0 } }],
+    ['schemas in a list', { events: [] }],
+    ['no schemas', { events: null }],
+  ])('%s is refused at once', (_, options) => {
+    const given = options === null ? null : { transport: memoryTransport(), ...options }
+    expect(() => createGateway(given as never)).toThrow(expect.objectContaining(CONFIG))
+  })
+
+  it('an answer that cannot be called is no outcome', () => {
+    const gateway = createGateway<{ A: object; B: object }>({ transport: memoryTransport() })
+    const outcomes = { B: { state: 'succeeded', answer: 5 } } as never
+    expect(() => gateway.command({ publish: 'A', outcomes })).toThrow(expect.objectContaining(CONFIG))
+  })
+
   it('an outcome that was not called is recognised', () => {
     const gateway = createGateway<{ A: object; B: object }>({ transport: memoryTransport() })
     expect(() => gateway.command({ publish: 'A', outcomes: { B: ok as never } })).toThrow(/is it to be called: ok\(\)/)
