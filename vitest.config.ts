@@ -9,9 +9,12 @@ const alias = Object.entries(entries).map(([entry, file]) => ({
   replacement: fileURLToPath(new URL(file, import.meta.url)),
 }))
 
+/** Finds the brokers and stores to test with, or says why not. */
+const SERVERS = ['test/support/servers/setup.ts', 'test/support/kafka-global.ts']
+
 interface ProjectOptions {
   testTimeout?: number
-  globalSetup?: string
+  globalSetup?: string | string[]
 }
 
 function project(name: string, options: ProjectOptions = {}) {
@@ -37,9 +40,9 @@ export default defineConfig(({ mode }) => {
       projects: [
         project('unit'),
         project('property', { testTimeout: 30_000 }),
-        project('contract', { testTimeout: 15_000 }),
+        project('contract', { testTimeout: 15_000, globalSetup: SERVERS }),
         project('race', { testTimeout: deep ? 600_000 : 120_000 }),
-        project('integration', { testTimeout: 30_000 }),
+        project('integration', { testTimeout: 30_000, globalSetup: SERVERS }),
         project('packaging', { testTimeout: 120_000, globalSetup: 'test/packaging/setup.ts' }),
         project('repo', { testTimeout: 60_000 }),
       ],
