@@ -6,7 +6,11 @@ export default defineConfig({
   format: ['esm', 'cjs'],
   // tsup's d.ts build sets baseUrl, which TypeScript 6 refuses without ignoreDeprecations. What is marked @internal, such
   // as the constructors of classes that only the gateway makes, is left out, and with it the types that only it names.
-  dts: { compilerOptions: { ignoreDeprecations: '6.0', paths: {}, stripInternal: true } },
+  dts: {
+    // `AsyncDisposable` for consumers whose own libraries do not have it.
+    banner: '/// <reference lib="esnext.disposable" />',
+    compilerOptions: { ignoreDeprecations: '6.0', paths: {}, stripInternal: true },
+  },
   // Both are needed: without splitting each subpath gets its own copy of the core, and without treeshake the CommonJS
   // output is rewritten by sucrase, which turns class fields and optional chaining into helper calls.
   splitting: true,

@@ -96,6 +96,12 @@ it.each([
   expect(await consumer.node(programs.tsc)).toBe('')
 })
 
+it("type-checks a consumer with the compiler's own libraries alone, which lack AsyncDisposable", async () => {
+  const options = { module: 'Node16', lib: ['ES2022', 'DOM'], types: [] }
+  const consumer = prepare({ files: { 'main.mts': source }, options })
+  expect(await consumer.node(programs.tsc)).toBe('')
+})
+
 it.each([
   { peer: 'express', peers: ['express', '@types/express'], source: expressSource },
   { peer: 'fastify', peers: ['fastify'], source: fastifySource },
