@@ -38,7 +38,7 @@ app.use(express.json())
 app.get('/healthz', (_req, res) => void res.send('ok'))
 app.use('/operations', operations(gateway))
 app.post('/reservations', requireCustomer, async (req, res) => {
-  const { item } = req.body
+  const { item } = req.body ?? {}
   if (typeof item !== 'string') return void res.status(400).json({ error: 'item is missing' })
   await respond(reserveItem, req, res, { item, customer: res.locals.customer })
 })

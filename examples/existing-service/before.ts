@@ -11,7 +11,7 @@ const app = express()
 app.use(express.json())
 app.get('/healthz', (_req, res) => void res.send('ok'))
 app.post('/reservations', requireCustomer, async (req, res) => {
-  const { item } = req.body
+  const { item } = req.body ?? {}
   if (typeof item !== 'string') return void res.status(400).json({ error: 'item is missing' })
   const reservation = await reserve(item, res.locals.customer)
   if (reservation) res.status(201).json(reservation)
