@@ -30,9 +30,10 @@ export class Replies {
     return this.#lookAgain(known, end.kind === 'due' ? because : end.kind)
   }
 
-  /** How the operation stands; as it was created when the store cannot say so soon. */
-  async look(known: Known): Promise<Operation> {
-    return (await lookAgain(this.#parts, known.id)) ?? this.#asCreated(known)
+  /** How the operation stands; as it was last seen, or else created, when the store cannot say so soon. */
+  async look(known: Known | Operation): Promise<Operation> {
+    const lastSeen = 'state' in known ? known : undefined
+    return (await lookAgain(this.#parts, known.id, lastSeen)) ?? lastSeen ?? this.#asCreated(known)
   }
 
   #asCreated(known: Known): Operation {
