@@ -53,9 +53,12 @@ const broken: Record<string, () => Promise<Variant>> = {
     core: await loadMutant([
       {
         file: 'src/core/parts.ts',
-        find: 'if (settled !== undefined) see(settled.operation)',
-        replace: `const result = 'result' in ending ? { result: ending.result } : {}
-    if (settled !== undefined) see({ ...settled.operation, state: ending.state, ...result })`,
+        find: 'store.complete(id, ending).then(tell)',
+        replace: `store.complete(id, ending).then((settled) => {
+    const result = 'result' in ending ? { result: ending.result } : {}
+    if (settled !== undefined) see({ ...settled.operation, state: ending.state, ...result })
+    return settled
+  })`,
       },
     ]),
   }),
