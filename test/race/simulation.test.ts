@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { type Outcome, simulate, type Variant } from './simulation/simulation.js'
 import { lastWriteWins, lendsNothing } from './support/broken-stores.js'
 import { loadMutant, realCore } from './support/mutants.js'
+import { resultAtHand } from './support/result-at-hand.js'
 
 const SEEDS = process.env.DEEP === '1' ? 2000 : 200
 const VARIANT_SEEDS = 200
@@ -50,17 +51,7 @@ const broken: Record<string, () => Promise<Variant>> = {
   'a store in which the last write wins': async () => ({ core: realCore, breakStore: lastWriteWins }),
   'no relay of what has not been published': async () => ({ core: realCore, breakStore: lendsNothing }),
   'an answer that is the result at hand, not the verdict': async () => ({
-    core: await loadMutant([
-      {
-        file: 'src/core/parts.ts',
-        find: 'store.complete(id, ending).then(tell)',
-        replace: `store.complete(id, ending).then((settled) => {
-    const result = 'result' in ending ? { result: ending.result } : {}
-    if (settled !== undefined) see({ ...settled.operation, state: ending.state, ...result })
-    return settled
-  })`,
-      },
-    ]),
+    core: await loadMutant([resultAtHand]),
   }),
 }
 

@@ -1,4 +1,5 @@
 import { checkThenAct } from '../support/broken-stores.js'
+import { resultAtHand } from '../support/result-at-hand.js'
 import type { Scenario } from '../support/scenario.js'
 import { insist } from '../support/world.js'
 
@@ -79,17 +80,7 @@ const ownResult: Scenario = {
   mutants: [
     {
       name: 'answers the result at hand',
-      patches: [
-        {
-          file: 'src/core/parts.ts',
-          find: 'store.complete(id, ending).then(tell)',
-          replace: `store.complete(id, ending).then((settled) => {
-    const result = 'result' in ending ? { result: ending.result } : {}
-    if (settled !== undefined) see({ ...settled.operation, state: ending.state, ...result })
-    return settled
-  })`,
-        },
-      ],
+      patches: [resultAtHand],
     },
   ],
 }
