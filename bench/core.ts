@@ -2,7 +2,7 @@ import type { ChildProcess } from 'node:child_process'
 import { createBridge, createFloor } from './bridge.js'
 import { type Cost, costOf, heapUsed, median, printTable, short } from './measure.js'
 import { ask, startChild } from './processes.js'
-import { createBackEnd, createBenchGateway } from './setup.js'
+import { createBackEnd, createBenchGateway, VAST } from './setup.js'
 
 const PENDING = [0, 1000, 100_000, 1_000_000]
 const ROUNDS = 7
@@ -105,7 +105,7 @@ async function createSubject(kind: Variant): Promise<Subject> {
       wait: () => bridge.request({ username: 'silent' }, FOREVER_MS),
     }
   }
-  const { createUser } = await createBenchGateway(transport, kind === 'gateway' ? 'memory' : 'none')
+  const { createUser } = await createBenchGateway(transport, kind === 'gateway' ? 'memory' : 'none', VAST)
   return {
     ask: () => createUser.request({ username: 'ada' }),
     wait: () => createUser.request({ username: 'silent' }, { waitMs: FOREVER_MS }),

@@ -24,6 +24,9 @@ export type StoreKind = 'memory' | 'none'
 
 const MANY = 10_000_000
 
+/** Limits that let a million requests wait. */
+export const VAST = { maxPending: MANY, maxOpen: MANY, maxOperations: 2_000_000, waitMs: 5000 } as const
+
 /** A transport with the smallest back end there can be: it answers each request, unless the user is called `silent`. */
 export async function createBackEnd(): Promise<MemoryTransport> {
   const transport = memoryTransport({ maxQueued: MANY })
@@ -38,13 +41,12 @@ export async function createBackEnd(): Promise<MemoryTransport> {
   return transport
 }
 
-/** A started gateway with one command. */
+/** A started gateway with one command, and the limits that it has by itself unless others are given. */
 export async function createBenchGateway(
   transport: MemoryTransport,
   store: StoreKind,
-  waitMs = 5000,
+  limits: Partial<typeof VAST> = {},
 ): Promise<{ readonly gateway: Gateway<Events>; readonly createUser: CreateUser }> {
-  const limits = { maxPending: MANY, maxOpen: MANY, maxOperations: 2_000_000, waitMs }
   const gateway = createGateway<Events>({ transport, ...limits, ...(store === 'none' && { store }) })
   const createUser = gateway.command({
     publish: 'CreateUser::Requested',

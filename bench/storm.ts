@@ -1,7 +1,7 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { createBridge } from './bridge.js'
 import type { Variant } from './core.js'
-import { createBackEnd, createBenchGateway } from './setup.js'
+import { createBackEnd, createBenchGateway, VAST } from './setup.js'
 
 const WAITS = 100_000
 
@@ -42,6 +42,6 @@ async function createWait(kind: Variant): Promise<(waitMs: number) => Promise<un
     const bridge = await createBridge(transport)
     return (waitMs) => bridge.request({ username: 'silent' }, waitMs)
   }
-  const { createUser } = await createBenchGateway(transport, kind === 'gateway' ? 'memory' : 'none')
+  const { createUser } = await createBenchGateway(transport, kind === 'gateway' ? 'memory' : 'none', VAST)
   return (waitMs) => createUser.request({ username: 'silent' }, { waitMs })
 }

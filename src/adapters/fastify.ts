@@ -9,12 +9,13 @@ import { eachHeader, mergeHeader, toHttpRequest } from './node.js'
 
 type RouteHandler = (request: FastifyRequest, reply: FastifyReply) => Promise<void>
 
-async function answer(request: FastifyRequest, reply: FastifyReply, by: (request: HttpRequest) => Promise<HttpReply>) {
+/** Resolves when the answer is written: Fastify answers by itself where a handler has come to its end before. */
+function answer(request: FastifyRequest, reply: FastifyReply, by: (request: HttpRequest) => Promise<HttpReply>) {
   const { originalUrl: url, params, body, raw } = request
-  await send(reply, await by(toHttpRequest(raw, reply.raw, { url, params, body, raw: request })))
+  const answered = by(toHttpRequest(raw, reply.raw, { url, params, body, raw: request }))
+  return answered.then((answer) => send(reply, answer)) as Promise<void>
 }
 
-/** Resolves when the answer is written: Fastify answers by itself where a handler has come to its end before. */
 function send(reply: FastifyReply, answer: HttpReply): FastifyReply | undefined {
   if (reply.sent || reply.raw.destroyed) {
     reply.hijack()
@@ -24,9 +25,11 @@ function send(reply: FastifyReply, answer: HttpReply): FastifyReply | undefined 
   reply.code(status)
   const existing = (name: string) => reply.getHeader(name)
   eachHeader(answer, reply.request.raw, (name, value) => reply.header(name, mergeHeader(name, value, existing)))
-  // Bytes go out as they are; to a text Fastify would add a charset, or apply the serializer of the scope.
-  return reply.send(stream ? Readable.from(stream) : typeof body === 'string' ? Buffer.from(body) : body)
+  // Without a serializer of its own Fastify would add a charset to a text, or apply the serializer of the scope.
+  return reply.serializer(asItIs).send(stream ? Readable.from(stream) : body)
 }
+
+const asItIs = (text: string) => text
 
 /**
  * Answers a whole route with a command. A `handlerTimeout` of the route must be longer than the command's wait.

@@ -8,7 +8,11 @@ export interface Owner {
   readonly maxPerCommand: number | undefined
 }
 
-type Entry = Pick<Owner, 'command' | 'principal'> & { readonly until: number }
+type Entry = Owner & {
+  readonly until: number
+  /** The first publish of its request event is under way. */
+  isBeingPublished: boolean
+}
 
 /** Limits of operations that run at the same time. */
 export interface OpenLimits {
@@ -45,7 +49,8 @@ export class OpenOperations {
   open(id: string, owner: Owner, until: number): void {
     const { command, principal, maxPerCommand } = owner
     if (this.#entries.size >= this.#limits.maxOpen) throw refused('ERR_OVERLOADED', 'The gateway', this.#limits.maxOpen)
-    const ofCommand = this.#perCommand.get(command) ?? 0
+    // Nothing is counted for which there is no limit.
+    const ofCommand = maxPerCommand === undefined ? 0 : (this.#perCommand.get(command) ?? 0)
     if (maxPerCommand !== undefined && ofCommand >= maxPerCommand) {
       throw refused('ERR_TOO_MANY_REQUESTS', `The command ${command}`, maxPerCommand)
     }
@@ -55,8 +60,19 @@ export class OpenOperations {
       if (ofPrincipal >= maxPerPrincipal) throw refused('ERR_TOO_MANY_REQUESTS', 'The caller', maxPerPrincipal)
       this.#perPrincipal.set(principal, ofPrincipal + 1)
     }
-    this.#perCommand.set(command, ofCommand + 1)
-    this.#entries.set(id, { command, principal, until })
+    if (maxPerCommand !== undefined) this.#perCommand.set(command, ofCommand + 1)
+    this.#entries.set(id, { command, principal, maxPerCommand, until, isBeingPublished: false })
+  }
+
+  /** Whether the first publish of an operation's request event has not settled yet. */
+  isBeingPublished(id: string): boolean {
+    return this.#entries.get(id)?.isBeingPublished === true
+  }
+
+  /** Notes that it begins, or has settled; of an operation that has ended nothing is noted. */
+  setBeingPublished(id: string, value: boolean): void {
+    const entry = this.#entries.get(id)
+    if (entry !== undefined) entry.isBeingPublished = value
   }
 
   /** The operation has ended, or was never created. */
@@ -64,7 +80,7 @@ export class OpenOperations {
     const entry = this.#entries.get(id)
     if (entry === undefined) return
     this.#entries.delete(id)
-    decrement(this.#perCommand, entry.command)
+    if (entry.maxPerCommand !== undefined) decrement(this.#perCommand, entry.command)
     if (entry.principal !== undefined) decrement(this.#perPrincipal, entry.principal)
   }
 

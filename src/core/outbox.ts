@@ -27,7 +27,8 @@ const done = () => {}
  */
 export class Outbox {
   readonly #parts: GatewayParts
-  readonly #inFlight = new Set<string>()
+  /** How many first publishes are under way. */
+  #underWay = 0
   /** The last publish under way of each key. */
   readonly #tails = new Map<string, Promise<void>>()
   /** Operations of each key whose publish is unconfirmed. */
@@ -43,23 +44,19 @@ export class Outbox {
 
   /** Resolves when no first publish is under way. */
   async whenIdle(): Promise<void> {
-    if (this.#inFlight.size > 0) await new Promise<void>((resolve) => this.#whenIdle.push(resolve))
-  }
-
-  /** Whether the first publish of an operation has not settled yet. */
-  isInFlight(id: string): boolean {
-    return this.#inFlight.has(id)
+    if (this.#underWay > 0) await new Promise<void>((resolve) => this.#whenIdle.push(resolve))
   }
 
   /** Keeps an operation as one whose first publish is under way, so that no relay takes it and joiners wait. */
   hold(id: string): void {
-    this.#inFlight.add(id)
+    this.#underWay += 1
+    this.#parts.open.setBeingPublished(id, true)
   }
 
   letGo(id: string): void {
-    this.#inFlight.delete(id)
-    if (this.#inFlight.size === 0 && this.#whenIdle.length > 0)
-      for (const resolve of this.#whenIdle.splice(0)) resolve()
+    this.#underWay -= 1
+    this.#parts.open.setBeingPublished(id, false)
+    if (this.#underWay === 0 && this.#whenIdle.length > 0) for (const resolve of this.#whenIdle.splice(0)) resolve()
   }
 
   /** Publishes the request event of a new operation and tells everybody who waits for it what the broker said. */
@@ -115,9 +112,10 @@ export class Outbox {
   #sent(id: string, message: EventMessage, attempt: Attempt): void {
     this.letGo(id)
     if (attempt === 'refused') return
-    if (attempt === 'confirmed') this.#confirmed.push(id)
-    else this.block(id, message)
-    this.#parts.pending.confirm(id, attempt)
+    const { pending, storeKind } = this.#parts
+    if (attempt === 'unconfirmed') this.block(id, message)
+    else if (storeKind !== 'none') this.#confirmed.push(id)
+    pending.confirm(id, attempt)
   }
 
   /** Publishes once more. Never rejects. */
@@ -181,11 +179,11 @@ export class Outbox {
   /** Publishes again what nobody has confirmed: oldest first, one after the other where they share a key. */
   async relay(): Promise<void> {
     await this.#lookAfterStuck()
-    const { store, settings } = this.#parts
+    const { store, settings, open } = this.#parts
     const request = { olderThanMs: settings.relayAfterMs, leaseMs: LEASE_MS, limit: LEASE_LIMIT }
     const { token, operations } = await store.leaseUnpublished(request)
     const lanes = new Map<string, Operation[]>()
-    for (const operation of operations.filter(({ id }) => !this.#inFlight.has(id))) {
+    for (const operation of operations.filter(({ id }) => !open.isBeingPublished(id))) {
       const lane = operation.request?.key ?? operation.id
       lanes.set(lane, [...(lanes.get(lane) ?? []), operation])
     }

@@ -1,6 +1,7 @@
 import { Breaker } from './breaker.js'
 import { Deadlines } from './deadlines.js'
 import type { CommandPlan } from './definition.js'
+import type { Event } from './event.js'
 import { guardStore } from './guarded-store.js'
 import { Lifecycle } from './lifecycle.js'
 import { Load } from './load.js'
@@ -29,8 +30,11 @@ export interface GatewayParts {
   readonly storeBreaker: Breaker
   /** `none`: operations live as long as somebody waits; `own`: as long as the gateway; `given`: as the user decides. */
   readonly storeKind: 'none' | 'own' | 'given'
-  /** Ends an operation by the store's compare-and-set, and tells everybody who waits here what it decided. */
-  settle(id: string, ending: Ending): Promise<Settled | undefined>
+  /**
+   * Ends an operation by the store's compare-and-set, and tells everybody who waits here what it decided. `event` is a
+   * view of the result that nobody else has.
+   */
+  settle(id: string, ending: Ending, event?: Event): Promise<Settled | undefined>
   /** Tells everybody who waits here how an operation stands. */
   see(operation: Operation): void
   /** Called when a request no longer needs its operation. */
@@ -66,16 +70,18 @@ export function createParts(
   const stores = chooseStore(options, { settings, open }, defaultStore)
   // A store that the gateway made itself answers at once, and cannot be out of reach.
   const store = stores.storeKind === 'given' ? guardStore(stores.bareStore, storeBreaker) : stores.bareStore
-  const see = (operation: Operation) => {
+  const see = (operation: Operation, event?: Event) => {
     if (isEnded(operation)) open.close(operation.id)
-    pending.wake(operation)
+    pending.wake(operation, event)
   }
-  const tell = (settled: Settled | undefined) => {
-    if (settled?.verdict === 'won') lifecycle.note('completed', { operation: settled.operation })
-    if (settled !== undefined) see(settled.operation)
+  const tell = (settled: Settled, event?: Event) => {
+    const { verdict, operation } = settled
+    if (verdict === 'won') lifecycle.note('completed', { operation })
+    see(operation, verdict === 'won' ? event : undefined)
     return settled
   }
-  const settle = (id: string, ending: Ending) => store.complete(id, ending).then(tell)
+  const settle = (id: string, ending: Ending, event?: Event) =>
+    store.complete(id, ending).then((settled) => settled && tell(settled, event))
   const { transport } = options
   const commands = new Map<string, CommandPlan>()
   const state = { settings, lifecycle, deadlines, pending, open, commands }

@@ -1,4 +1,5 @@
 import { Deadline, type Deadlines } from './deadlines.js'
+import type { Event } from './event.js'
 import { isEnded, type Operation } from './operation.js'
 
 /**
@@ -8,11 +9,11 @@ import { isEnded, type Operation } from './operation.js'
 export type OnGone = (listener: (reason?: unknown) => void) => () => void
 
 /**
- * How a wait ends: with the operation as the store decided it; because time is up; because it is unknown whether the
+ * How a wait ends: with the operation as the store decided it, and perhaps a view of its result; because time is up; because it is unknown whether the
  * request was published; because the one who waits has left; or because the gateway shuts down.
  */
 export type WaitEnd =
-  | { readonly kind: 'changed'; readonly operation: Operation }
+  | { readonly kind: 'changed'; readonly operation: Operation; readonly event?: Event | undefined }
   | { readonly kind: 'due' | 'unconfirmed' | 'shutdown' }
   | { readonly kind: 'gone'; readonly reason: unknown }
 
@@ -104,14 +105,23 @@ export class PendingRequest extends Deadline {
   }
 
   /** Ends the wait when whoever waits goes away, at once if that has happened already. */
-  leaveOn(who: { readonly signal?: AbortSignal | undefined; readonly onGone?: OnGone | undefined }): void {
-    const sources = [who.signal && onAbort(who.signal), who.onGone].filter((source) => source !== undefined)
-    for (const onGone of sources) {
-      if (!this.isOpen) return
-      const unsubscribe = this.#subscribe(onGone)
-      if (this.isOpen) this.#unsubscribes = [...(this.#unsubscribes ?? []), unsubscribe]
-      else callSafely(unsubscribe)
-    }
+  leaveOn({
+    signal,
+    onGone,
+  }: {
+    readonly signal?: AbortSignal | undefined
+    readonly onGone?: OnGone | undefined
+  }): void {
+    if (signal !== undefined) this.#leaveOn(onAbort(signal))
+    if (onGone !== undefined) this.#leaveOn(onGone)
+  }
+
+  #leaveOn(onGone: OnGone): void {
+    if (!this.isOpen) return
+    const unsubscribe = this.#subscribe(onGone)
+    if (!this.isOpen) callSafely(unsubscribe)
+    else if (this.#unsubscribes === undefined) this.#unsubscribes = [unsubscribe]
+    else this.#unsubscribes.push(unsubscribe)
   }
 
   /** Whoever cannot say when they leave is taken to have left, for that reason. */
@@ -130,9 +140,9 @@ export class PendingRequest extends Deadline {
     else if (this.#due) this.end(DUE)
   }
 
-  wake(operation: Operation): void {
+  wake(operation: Operation, event?: Event): void {
     const changed = this.seenVersion !== undefined && operation.version > this.seenVersion
-    if (changed || isEnded(operation)) this.end({ kind: 'changed', operation })
+    if (changed || isEnded(operation)) this.end({ kind: 'changed', operation, event })
   }
 
   end(end: WaitEnd): void {
@@ -208,11 +218,11 @@ export class PendingRequests {
     return [...this.#waiting.keys()]
   }
 
-  /** Tells everybody who waits for the operation how it stands. */
-  wake(operation: Operation): void {
+  /** Tells everybody who waits for the operation how it stands; several get no view in which one could change data. */
+  wake(operation: Operation, event?: Event): void {
     const all = this.#waiting.get(operation.id)
     if (all instanceof Set) for (const pending of [...all]) pending.wake(operation)
-    else all?.wake(operation)
+    else all?.wake(operation, event)
   }
 
   /** Passes on what the broker said of an operation's request event. */

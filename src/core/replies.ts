@@ -1,5 +1,5 @@
 import type { Reply } from './command.js'
-import { toEvent } from './event.js'
+import { type Event, toEvent } from './event.js'
 import { lookAgain } from './last-look.js'
 import type { Because } from './lifecycle.js'
 import { begin, isEnded, type Operation } from './operation.js'
@@ -22,7 +22,7 @@ export class Replies {
 
   /** The reply is there at once where the end says it all, as it nearly always does. */
   to(end: WaitEnd, known: Known, because: Because): Reply | Promise<Reply> {
-    if (end.kind === 'changed') return replyOf(end.operation)
+    if (end.kind === 'changed') return replyOf(end.operation, undefined, end.event)
     if (end.kind === 'gone') {
       this.#parts.lifecycle.note('gone', { id: known.id })
       return Promise.reject(end.reason)
@@ -89,9 +89,9 @@ export class Wait implements EndListener {
 }
 
 /** What an ended operation means for whoever asked for it. */
-export function replyOf(operation: Operation, replayed?: true): Reply {
+export function replyOf(operation: Operation, replayed?: true, seen?: Event): Reply {
   const { result } = operation
   if (result === undefined) return { kind: 'ended', operation, ...(replayed && { replayed }) }
-  const event = toEvent(result)
+  const event = seen ?? toEvent(result)
   return replayed ? { kind: 'completed', event, operation, replayed } : { kind: 'completed', event, operation }
 }

@@ -198,7 +198,7 @@ export class Requests {
   #awaitConfirmation(waiting: PendingRequest, operation: Operation): void {
     const { open, settings, deadlines, pending } = this.#parts
     const { id, createdAt, published } = operation
-    if (this.#outbox.isInFlight(id) || (open.has(id) && pending.awaitsConfirmation(id))) waiting.awaitConfirmation()
+    if (open.isBeingPublished(id) || (open.has(id) && pending.awaitsConfirmation(id))) waiting.awaitConfirmation()
     if (open.has(id) || published) return
     // Another instance does not say when its publish is confirmed. Its clock, or the store's, may be another one, so
     // their times are believed within limits.

@@ -1,6 +1,6 @@
 import type { CommandPlan } from './definition.js'
 import { GatewayError } from './errors.js'
-import { type EventMessage, parseData } from './event.js'
+import { type Event, type EventMessage, parseData, toEvent } from './event.js'
 import { normaliseId } from './ids.js'
 import type { LifecycleEvent, LifecycleEvents, ResultNote } from './lifecycle.js'
 import { type Ending, isEnded, type Operation, type Settled } from './operation.js'
@@ -89,13 +89,10 @@ export class Results {
   }
 
   #wake(id: string, message: EventMessage): Promise<undefined> {
-    const isResult = this.#byType.has(message.type)
-    const woken = isResult
-      ? this.#complete(id, message).then((settled) => this.#noteKept(id, message, settled))
-      : this.#progressTypes.has(message.type)
-        ? this.#progress(id, message).then(() => undefined)
-        : DONE
-    return woken.catch(this.#report)
+    if (this.#byType.has(message.type))
+      return this.#complete(id, message).then((settled) => this.#noteKept(id, message, settled), this.#report)
+    if (!this.#progressTypes.has(message.type)) return DONE
+    return this.#progress(id, message).then(() => undefined, this.#report)
   }
 
   readonly #report = (error: unknown): undefined => {
@@ -174,9 +171,11 @@ export class Results {
 
   #completeFor(command: CommandPlan, id: string, message: EventMessage): Promise<Settled | undefined> {
     const { settle } = this.#parts
-    const ending = this.#endingOf(command, message)
+    // The one who waits gets this view of the event, so that its data are parsed once.
+    const event = toEvent(message)
+    const ending = this.#endingOf(command, message, event)
     if (ending instanceof Promise) return ending.then((found) => this.#settleNoting(id, found, message))
-    return 'result' in ending ? settle(id, ending) : this.#settleNoting(id, ending, message)
+    return 'result' in ending ? settle(id, ending, event) : this.#settleNoting(id, ending, message)
   }
 
   async #settleNoting(id: string, ending: Ending, message: EventMessage): Promise<Settled | undefined> {
@@ -186,10 +185,10 @@ export class Results {
   }
 
   /** Parsed and checked by whichever reader comes first; asynchronous only where the schema is. */
-  #endingOf(command: CommandPlan, message: EventMessage): Ending | Promise<Ending> {
+  #endingOf(command: CommandPlan, message: EventMessage, event: Event): Ending | Promise<Ending> {
     if (this.#checked.delete(message)) return this.#sound(command, message)
     try {
-      const data = validateData(this.#parts.settings.events[message.type], parseData(message))
+      const data = validateData(this.#parts.settings.events[message.type], event.data)
       if (data instanceof Promise) return this.#endingOnceValid(command, message, data)
       this.#remember(message)
       return this.#sound(command, message)

@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer'
 import type { GatewayContext } from '../core/command.js'
 import { ERRORS, GatewayError } from '../core/errors.js'
 import { type Event, isJson, textOf, toEvent } from '../core/event.js'
@@ -8,14 +9,22 @@ import { encodeLocation, isAnswerHeader, isAnswerStatus, isBodiless, isSafeHeade
 import { type HttpSettings, httpOptionsOf, httpSettingsOf, operationUrl } from './settings.js'
 import type { HttpReply } from './types.js'
 
+const SHORT_BYTES = 16_384
+
+/** What is known of an answer beside the operation: whether it is the first one, and a view of the result to read. */
+interface Seen {
+  readonly isFirst?: boolean
+  readonly event?: Event | undefined
+}
+
 /**
  * The answer that an ended operation gives, wherever and whenever it is asked: a function of the stored result event
  * and the command's table. Only the first answer may invite to come back; a replay would invite for ever.
  */
-export function renderEnd(gateway: GatewayContext, operation: Operation, isFirst = false): HttpReply {
+export function renderEnd(gateway: GatewayContext, operation: Operation, seen: Seen = {}): HttpReply {
   const settings = httpSettingsOf(gateway)
   try {
-    return render(gateway, operation, isFirst)
+    return render(gateway, operation, seen)
   } catch (error) {
     gateway.report(error)
     return problemReply(settings, error)
@@ -37,7 +46,7 @@ export function jsonOf({ body, contentType }: Pick<Event, 'body' | 'contentType'
   return textOf(body)
 }
 
-function render(gateway: GatewayContext, operation: Operation, isFirst: boolean): HttpReply {
+function render(gateway: GatewayContext, operation: Operation, { isFirst = false, event: view }: Seen): HttpReply {
   const { result, error, id, command } = operation
   const settings = httpSettingsOf(gateway)
   if (result === undefined) {
@@ -51,12 +60,20 @@ function render(gateway: GatewayContext, operation: Operation, isFirst: boolean)
     const text = `This instance has no outcome for ${result.type} of the command ${command}.`
     throw new GatewayError('ERR_UNKNOWN_COMMAND', text, { operationId: id })
   }
-  const event = toEvent(result)
+  const event = view ?? toEvent(result)
   const answer = mapEvent(() => outcome.answer?.(event, operation), operation) ?? defaultAnswer(outcome.state)
   if (!isAnswerStatus(answer.status)) throw unusable(`The status ${String(answer.status)} cannot be answered.`, id)
-  return answer.problem === undefined
-    ? renderAnswer(answer, event, { settings, produces: httpOptionsOf(plan.definition).produces })
-    : renderProblem({ answer, event, operation, settings, isFirst })
+  const reply =
+    answer.problem === undefined
+      ? renderAnswer(answer, event, { settings, produces: httpOptionsOf(plan.definition).produces })
+      : renderProblem({ answer, event, operation, settings, isFirst })
+  return answer.headers === undefined ? reply : besideHeaders(reply)
+}
+
+/** Node writes a text together with the head, and in UTF-8, which would change a head that has more than ASCII in it. */
+function besideHeaders({ status, headers, body }: HttpReply): HttpReply {
+  const fits = typeof body !== 'string' || Object.values(headers).every((value) => /^[\t -~]*$/.test(value))
+  return { status, headers, body: fits ? body : Buffer.from(body) }
 }
 
 function mapEvent(map: () => unknown, { id, command }: Operation): HttpAnswer | undefined {
@@ -108,15 +125,14 @@ interface Rules {
 function renderAnswer(answer: HttpAnswer, event: Event, rules: Rules): HttpReply {
   const headers = checkedHeaders(answer, event, rules)
   if (isBodiless(answer.status)) return { status: answer.status, headers }
-  if (answer.body !== undefined) {
-    return {
-      status: answer.status,
-      headers: { 'content-type': 'application/json', ...headers },
-      body: mapped(() => JSON.stringify(answer.body), event),
-    }
-  }
-  const contentType = answerType(event, rules.produces)
-  return { status: answer.status, headers: { 'content-type': contentType, ...headers }, body: event.body }
+  headers['content-type'] ??= answer.body === undefined ? answerType(event, rules.produces) : 'application/json'
+  const body = answer.body === undefined ? toBody(event) : mapped(() => JSON.stringify(answer.body), event)
+  return { status: answer.status, headers, body }
+}
+
+/** Short JSON as text: Node writes one together with the head, and bytes on their own at twice the cost. */
+function toBody({ body, contentType }: Event): string | Uint8Array {
+  return isJson(contentType) && body.byteLength <= SHORT_BYTES && isUtf8(body) ? textOf(body) : body
 }
 
 function mapped(encode: () => string, { type, correlationId }: Event): string {

@@ -42,13 +42,35 @@ const NO_202: Record<Because, 'ERR_RESULT_TIMEOUT' | 'ERR_PUBLISH_UNCONFIRMED' |
  * Answers a request to a command's route. The promise never rejects: every error is an answer.
  * With `given`, the data are taken from there, and the body is left alone.
  */
-export function handleCommand(
+export async function handleCommand(
   command: Command,
   request: HttpRequest,
   given?: { readonly data: unknown },
 ): Promise<HttpReply> {
-  const finish = (reply: HttpReply) => varied(closing(command.gateway, reply))
-  return answerCommand(command, request, given).then(finish, (error) => finish(answerError(command.gateway, error)))
+  const { gateway } = command
+  try {
+    const refusal = refuse(command, request, given !== undefined)
+    if (refusal !== undefined) return finish(gateway, refusal)
+    // What is there already is not awaited: that would cost every request a turn of the microtask queue, three times.
+    const read = given === undefined ? readBody(request, httpSettingsOf(gateway)) : given.data
+    const body = read instanceof Promise ? await read : read
+    const startedAt = gateway.settings.clock.monotonic()
+    const call = readCall(command, request)
+    const found = principalOf(call.settings, request)
+    const principal = found instanceof Promise ? await found : found
+    const mapped = isMapped(command)
+      ? await mapRequest(call, principal, { body, isGiven: given !== undefined })
+      : undefined
+    const { data, headers } = mapped ?? { data: body, headers: conditionsOf(request) }
+    const reply = await command.request(data, requestOptions(call, { principal, startedAt, headers }))
+    return finish(gateway, answerReply(call, reply))
+  } catch (error) {
+    return finish(gateway, answerError(gateway, error))
+  }
+}
+
+function finish(gateway: GatewayContext, reply: HttpReply): HttpReply {
+  return varied(closing(gateway, reply))
 }
 
 /** RFC 7240 section 2: on every answer of the route, as Prefer may have changed any of them. */
@@ -64,36 +86,19 @@ export function answerParserError(gateway: GatewayContext, error: unknown): Http
   return refusal && varied(problemReply(httpSettingsOf(gateway), refusal))
 }
 
-async function answerCommand(
-  command: Command,
-  request: HttpRequest,
-  given?: { readonly data: unknown },
-): Promise<HttpReply> {
-  const options = httpOptionsOf(command.plan.definition)
-  if (given === undefined) {
-    const refusal = refuseMethod(request.method, options.methods ?? UNSAFE)
-    if (refusal !== undefined) return refusal
+/** Refuses what no look at the body is needed for; `OPTIONS` is answered. */
+function refuse({ plan }: Command, request: HttpRequest, isGiven: boolean): HttpReply | undefined {
+  const { methods = UNSAFE, produces } = httpOptionsOf(plan.definition)
+  const answer = isGiven ? undefined : refuseMethod(request.method, methods)
+  if (answer === undefined && produces && selectMediaType(headerOf(request, 'accept'), produces) === undefined) {
+    throw new GatewayError('ERR_NOT_ACCEPTABLE', `Available are: ${produces.join(', ')}.`)
   }
-  if (options.produces && selectMediaType(headerOf(request, 'accept'), options.produces) === undefined) {
-    throw new GatewayError('ERR_NOT_ACCEPTABLE', `Available are: ${options.produces.join(', ')}.`)
-  }
-  const settings = httpSettingsOf(command.gateway)
-  // What is there already is not awaited: that would cost every request a turn of the microtask queue, three times.
-  const read = given === undefined ? readBody(request, settings) : given.data
-  const body = read instanceof Promise ? await read : read
-  const startedAt = command.gateway.settings.clock.monotonic()
-  const call = readCall(command, request, settings)
-  const found = principalOf(settings, request)
-  const principal = found instanceof Promise ? await found : found
-  const isMapped = options.input !== undefined || options.headers !== undefined
-  const event = isMapped
-    ? await mapRequest(call, principal, { body, isGiven: given !== undefined })
-    : { data: body, headers: conditionsOf(request) }
-  const reply = await command.request(
-    event.data,
-    requestOptions(call, { principal, startedAt, headers: event.headers }),
-  )
-  return answerReply(call, reply)
+  return answer
+}
+
+function isMapped({ plan }: Command): boolean {
+  const { input, headers } = httpOptionsOf(plan.definition)
+  return input !== undefined || headers !== undefined
 }
 
 /** One literal with every property: this is the object that goes through the core with each request. */
@@ -124,8 +129,9 @@ function refuseMethod(method: string, methods: readonly string[]): HttpReply | u
   throw new GatewayError('ERR_METHOD_NOT_ALLOWED', `Allowed are: ${allow}.`, { headers: { allow } })
 }
 
-function readCall(command: Command, request: HttpRequest, settings: HttpSettings): Call {
+function readCall(command: Command, request: HttpRequest): Call {
   const { gateway } = command
+  const settings = httpSettingsOf(gateway)
   const preferences = readPreferences(request.headers.prefer)
   const deferrable = gateway.keepsOperations && settings.mounted
   const { waitSeconds } = preferences
@@ -169,7 +175,8 @@ function idempotencyKeyOf({ request }: Call, isRequired: boolean): string | unde
 
 function answerReply(call: Call, reply: Reply): HttpReply {
   if (reply.kind === 'accepted') return answerAccepted(call, reply.operation, reply.because)
-  const answer = renderEnd(call.command.gateway, reply.operation, !reply.replayed)
+  const event = reply.kind === 'completed' ? reply.event : undefined
+  const answer = renderEnd(call.command.gateway, reply.operation, { isFirst: !reply.replayed, event })
   return applyPreferences(call, reply.replayed ? withHeaders(answer, { 'idempotent-replayed': 'true' }) : answer)
 }
 

@@ -21,8 +21,8 @@ const resultBeforeConfirm: Scenario = {
       patches: [
         {
           file: PENDING,
-          find: 'else all?.wake(operation)',
-          replace: 'else if (all?.isConfirmed) all.wake(operation)',
+          find: 'else all?.wake(operation, event)',
+          replace: 'else if (all?.isConfirmed) all.wake(operation, event)',
         },
       ],
     },

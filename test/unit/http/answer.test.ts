@@ -21,7 +21,7 @@ async function render(more: Partial<EventInit> & { type: string }, init: Service
     result,
     ...times,
   }
-  return { ...service, result, reply: renderEnd(gateway, operation, init.isFirst) }
+  return { ...service, result, reply: renderEnd(gateway, operation, init) }
 }
 
 /** A command whose one result is answered as given, as a table of one's own could. */
@@ -35,9 +35,23 @@ describe('renderEnd: successes', () => {
     const body = Buffer.from('{ "id": "a", "big": 12345678901234567890 }')
     const { reply } = await render({ type: 'Made', body })
     expect(reply).toEqual({
-      ...{ status: 201, body },
+      ...{ status: 201, body: body.toString() },
       headers: { 'content-type': 'application/json', location: '/things/a', 'x-content-type-options': 'nosniff' },
     })
+  })
+
+  it('leaves what is long as the bytes that it is', async () => {
+    const body = Buffer.from(JSON.stringify('a'.repeat(16_383)))
+    expect((await render({ type: 'Made', body })).reply.body).toBe(body)
+  })
+
+  it('F18 a header that is not ASCII stands beside bytes: Node writes a text and its head in one encoding', async () => {
+    const bodyWith = async (note: string, body?: () => unknown) => {
+      const outcomes = { Done: ok({ headers: () => ({ 'x-note': note }), ...(body && { body }) }) }
+      return (await render({ type: 'Done', data: 7 }, { command: { outcomes } })).reply.body
+    }
+    expect([await bodyWith('e'), await bodyWith('e', () => 8)]).toEqual(['7', '8'])
+    expect([await bodyWith('é'), await bodyWith('é', () => 8)]).toEqual([Buffer.from('7'), Buffer.from('8')])
   })
 
   it('F03 created without a location has none', async () => {
