@@ -3,9 +3,8 @@ import { fileURLToPath } from 'node:url'
 
 /** Starts one task of `child.ts` in a process of its own; what it finds comes by `ask`. */
 export function startChild(...task: readonly string[]): ChildProcess {
-  const tsx = ['--import', 'tsx', '--expose-gc', '--max-old-space-size=12000']
-  const env = { ...process.env, TSX_TSCONFIG_PATH: fileURLToPath(new URL('./tsconfig.json', import.meta.url)) }
-  return fork(fileURLToPath(new URL('./child.ts', import.meta.url)), [...task], { execArgv: tsx, env })
+  const execArgv = ['--expose-gc', '--max-old-space-size=12000']
+  return fork(fileURLToPath(new URL('./child.js', import.meta.url)), [...task], { execArgv })
 }
 
 /** Asks a child something, by default for its next answer. */
