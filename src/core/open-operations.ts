@@ -8,7 +8,7 @@ export interface Owner {
   readonly maxPerCommand: number | undefined
 }
 
-type Entry = Owner & {
+type Entry = Pick<Owner, 'command' | 'principal'> & {
   readonly until: number
   /** The first publish of its request event is under way. */
   isBeingPublished: boolean
@@ -49,8 +49,7 @@ export class OpenOperations {
   open(id: string, owner: Owner, until: number): void {
     const { command, principal, maxPerCommand } = owner
     if (this.#entries.size >= this.#limits.maxOpen) throw refused('ERR_OVERLOADED', 'The gateway', this.#limits.maxOpen)
-    // Nothing is counted for which there is no limit.
-    const ofCommand = maxPerCommand === undefined ? 0 : (this.#perCommand.get(command) ?? 0)
+    const ofCommand = this.#perCommand.get(command) ?? 0
     if (maxPerCommand !== undefined && ofCommand >= maxPerCommand) {
       throw refused('ERR_TOO_MANY_REQUESTS', `The command ${command}`, maxPerCommand)
     }
@@ -60,8 +59,8 @@ export class OpenOperations {
       if (ofPrincipal >= maxPerPrincipal) throw refused('ERR_TOO_MANY_REQUESTS', 'The caller', maxPerPrincipal)
       this.#perPrincipal.set(principal, ofPrincipal + 1)
     }
-    if (maxPerCommand !== undefined) this.#perCommand.set(command, ofCommand + 1)
-    this.#entries.set(id, { command, principal, maxPerCommand, until, isBeingPublished: false })
+    this.#perCommand.set(command, ofCommand + 1)
+    this.#entries.set(id, { command, principal, until, isBeingPublished: false })
   }
 
   /** Whether the first publish of an operation's request event has not settled yet. */
@@ -80,7 +79,7 @@ export class OpenOperations {
     const entry = this.#entries.get(id)
     if (entry === undefined) return
     this.#entries.delete(id)
-    if (entry.maxPerCommand !== undefined) decrement(this.#perCommand, entry.command)
+    decrement(this.#perCommand, entry.command)
     if (entry.principal !== undefined) decrement(this.#perPrincipal, entry.principal)
   }
 
