@@ -7,16 +7,15 @@ import type { HttpReply, HttpRequest } from '../http/types.js'
 import type { Command, GatewayContext } from '../index.js'
 import { eachHeader, mergeHeader, toHttpRequest } from './node.js'
 
-type RouteHandler = (request: FastifyRequest, reply: FastifyReply) => Promise<void>
+type RouteHandler = (request: FastifyRequest, reply: FastifyReply) => Promise<unknown>
 
 /** Resolves when the answer is written: Fastify answers by itself where a handler has come to its end before. */
 function answer(request: FastifyRequest, reply: FastifyReply, by: (request: HttpRequest) => Promise<HttpReply>) {
   const { originalUrl: url, params, body, raw } = request
-  const answered = by(toHttpRequest(raw, reply.raw, { url, params, body, raw: request }))
-  return answered.then((answer) => send(reply, answer)) as Promise<void>
+  return by(toHttpRequest(raw, reply.raw, { url, params, body, raw: request })).then((made) => send(reply, made))
 }
 
-function send(reply: FastifyReply, answer: HttpReply): FastifyReply | undefined {
+function send(reply: FastifyReply, answer: HttpReply): unknown {
   if (reply.sent || reply.raw.destroyed) {
     reply.hijack()
     return undefined
@@ -26,10 +25,8 @@ function send(reply: FastifyReply, answer: HttpReply): FastifyReply | undefined 
   const existing = (name: string) => reply.getHeader(name)
   eachHeader(answer, reply.request.raw, (name, value) => reply.header(name, mergeHeader(name, value, existing)))
   // Without a serializer of its own Fastify would add a charset to a text, or apply the serializer of the scope.
-  return reply.serializer(asItIs).send(stream ? Readable.from(stream) : body)
+  return reply.serializer(String).send(stream ? Readable.from(stream) : body)
 }
-
-const asItIs = (text: string) => text
 
 /**
  * Answers a whole route with a command. A `handlerTimeout` of the route must be longer than the command's wait.
