@@ -45,7 +45,7 @@ export function respond<Data>(
   command: Command<Data>,
   req: ExpressRequest,
   res: ServerResponse,
-  data: Data,
+  data: NoInfer<Data>,
 ): Promise<void> {
   return answer(req, res, (request) => handleCommand(command, request, { data }))
 }

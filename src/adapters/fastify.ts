@@ -2,6 +2,7 @@ import { Readable } from 'node:stream'
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
 import { answerParserError, handleCommand } from '../http/handler.js'
 import { handleOperations, mountOperations } from '../http/operations.js'
+import { besideHead } from '../http/safe-headers.js'
 import { type AnyGateway, assertCommand, httpSettingsOf } from '../http/settings.js'
 import type { HttpReply, HttpRequest } from '../http/types.js'
 import type { Command, GatewayContext } from '../index.js'
@@ -24,8 +25,10 @@ function send(reply: FastifyReply, answer: HttpReply): unknown {
   reply.code(status)
   const existing = (name: string) => reply.getHeader(name)
   eachHeader(answer, reply.request.raw, (name, value) => reply.header(name, mergeHeader(name, value, existing)))
-  // Without a serializer of its own Fastify would add a charset to a text, or apply the serializer of the scope.
-  return reply.serializer(String).send(stream ? Readable.from(stream) : body)
+  // Without a serializer of its own Fastify would add a charset to a text, or apply the serializer of the scope. It
+  // stays when a hook fails, and an error handler then answers with data.
+  reply.serializer((made) => (typeof made === 'string' ? made : JSON.stringify(made)))
+  return reply.send(stream ? Readable.from(stream) : besideHead(body, reply.getHeaders()))
 }
 
 /**
@@ -43,7 +46,12 @@ export function handle(command: Command): RouteHandler {
  * Answers from inside a handler of the application, with data that it has made. The handler must await it.
  * @example app.post('/users', (request, reply) => respond(createUser, request, reply, { name: 'Ann' }))
  */
-export function respond<Data>(command: Command<Data>, request: FastifyRequest, reply: FastifyReply, data: Data) {
+export function respond<Data>(
+  command: Command<Data>,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  data: NoInfer<Data>,
+) {
   return answer(request, reply, (translated) => handleCommand(command, translated, { data }))
 }
 

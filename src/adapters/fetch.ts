@@ -1,6 +1,7 @@
 import { collectBody } from '../http/body.js'
 import { handleCommand } from '../http/handler.js'
 import { handleOperations, mountOperations } from '../http/operations.js'
+import { besideHead } from '../http/safe-headers.js'
 import { assertCommand } from '../http/settings.js'
 import type { HttpReply, HttpRequest } from '../http/types.js'
 import type { Command, GatewayContext } from '../index.js'
@@ -27,7 +28,7 @@ export function handle(command: Command): FetchHandler {
 }
 
 /** Answers from inside a handler of the application, with data that it has made. */
-export function respond<Data>(command: Command<Data>, request: Request, data: Data): Promise<Response> {
+export function respond<Data>(command: Command<Data>, request: Request, data: NoInfer<Data>): Promise<Response> {
   return answer((translated) => handleCommand(command, translated, { data }), request)
 }
 
@@ -54,7 +55,8 @@ async function answer(by: Answer, request: Request, { params = {}, body }: Fetch
   const reply = await by({ method, url: pathname + search, params, headers, body, readBody, onGone, raw: request })
   const closing = reply.closeConnection && { connection: 'close' }
   const init = { status: reply.status, headers: { ...reply.headers, ...closing } }
-  return new Response(reply.stream ? toBytes(reply.stream, departure.leave) : (reply.body ?? null), init)
+  const written = besideHead(reply.body, init.headers) ?? null
+  return new Response(reply.stream ? toBytes(reply.stream, departure.leave) : written, init)
 }
 
 /** A body of known length is read in one go, for which servers have a fast path; they cut it at that length. */

@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { collectBody } from '../http/body.js'
-import { appendLink, appendVary } from '../http/safe-headers.js'
+import { appendLink, appendVary, besideHead } from '../http/safe-headers.js'
 import type { HttpReply, HttpRequest } from '../http/types.js'
 
 /** What a framework knows of a request beside the message itself. */
@@ -44,7 +44,7 @@ export async function writeReply(response: ServerResponse, reply: HttpReply): Pr
   const existing = (name: string) => response.getHeader(name)
   eachHeader(reply, response.req, (name, value) => response.setHeader(name, mergeHeader(name, value, existing)))
   if (reply.stream === undefined) {
-    response.end(reply.body)
+    response.end(besideHead(reply.body, response.getHeaders()))
     return
   }
   response.flushHeaders()

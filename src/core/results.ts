@@ -171,8 +171,9 @@ export class Results {
 
   #completeFor(command: CommandPlan, id: string, message: EventMessage): Promise<Settled | undefined> {
     const { settle } = this.#parts
-    // The one who waits gets this view of the event, so that its data are parsed once.
-    const event = toEvent(message)
+    // The one who waits gets this view of the event, so that its data are parsed once; schemas may change what they see.
+    const hasSchema = this.#parts.settings.events[message.type] !== undefined
+    const event = hasSchema ? undefined : toEvent(message)
     const ending = this.#endingOf(command, message, event)
     if (ending instanceof Promise) return ending.then((found) => this.#settleNoting(id, found, message))
     return 'result' in ending ? settle(id, ending, event) : this.#settleNoting(id, ending, message)
@@ -185,10 +186,10 @@ export class Results {
   }
 
   /** Parsed and checked by whichever reader comes first; asynchronous only where the schema is. */
-  #endingOf(command: CommandPlan, message: EventMessage, event: Event): Ending | Promise<Ending> {
+  #endingOf(command: CommandPlan, message: EventMessage, event?: Event): Ending | Promise<Ending> {
     if (this.#checked.delete(message)) return this.#sound(command, message)
     try {
-      const data = validateData(this.#parts.settings.events[message.type], event.data)
+      const data = validateData(this.#parts.settings.events[message.type], event ? event.data : parseData(message))
       if (data instanceof Promise) return this.#endingOnceValid(command, message, data)
       this.#remember(message)
       return this.#sound(command, message)

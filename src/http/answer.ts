@@ -63,17 +63,9 @@ function render(gateway: GatewayContext, operation: Operation, { isFirst = false
   const event = view ?? toEvent(result)
   const answer = mapEvent(() => outcome.answer?.(event, operation), operation) ?? defaultAnswer(outcome.state)
   if (!isAnswerStatus(answer.status)) throw unusable(`The status ${String(answer.status)} cannot be answered.`, id)
-  const reply =
-    answer.problem === undefined
-      ? renderAnswer(answer, event, { settings, produces: httpOptionsOf(plan.definition).produces })
-      : renderProblem({ answer, event, operation, settings, isFirst })
-  return answer.headers === undefined ? reply : besideHeaders(reply)
-}
-
-/** Node writes a text together with the head, and in UTF-8, which would change a head that has more than ASCII in it. */
-function besideHeaders({ status, headers, body }: HttpReply): HttpReply {
-  const fits = typeof body !== 'string' || Object.values(headers).every((value) => /^[\t -~]*$/.test(value))
-  return { status, headers, body: fits ? body : Buffer.from(body) }
+  return answer.problem === undefined
+    ? renderAnswer(answer, event, { settings, produces: httpOptionsOf(plan.definition).produces })
+    : renderProblem({ answer, event, operation, settings, isFirst })
 }
 
 function mapEvent(map: () => unknown, { id, command }: Operation): HttpAnswer | undefined {

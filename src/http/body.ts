@@ -33,7 +33,7 @@ export function headerOf({ headers }: HttpRequest, name: string): string | undef
 
 function hasBody(request: HttpRequest): boolean {
   const length = headerOf(request, 'content-length')
-  if (length !== undefined) return length !== '0'
+  if (length !== undefined) return Number(length) !== 0
   return (
     request.body !== undefined || request.headers['transfer-encoding'] !== undefined || request.readBody !== undefined
   )
@@ -88,6 +88,6 @@ function tooLarge(limit: number): GatewayError {
 
 /** A body that was announced and is not there has been read by something in front that has left nothing behind. */
 function assertUntaken({ headers }: HttpRequest): undefined {
-  if (headers['content-length'] === undefined) return undefined
+  if (!(Number(headers['content-length']) > 0)) return undefined
   throw new GatewayError('ERR_CONFIG', 'The request body has been read already, and what it holds was not handed on.')
 }

@@ -91,6 +91,16 @@ export function isAnswerHeader(name: string, value: unknown): value is string {
   return isSafeHeader(name, value) && (ANSWER_HEADERS.has(lower) || OWN_HEADER.test(lower))
 }
 
+/**
+ * A body as it may be written beside these headers: Node writes a text together with the head, both in UTF-8, which
+ * would change a head that has more than ASCII in it; bytes go out on their own.
+ */
+export function besideHead<Body>(body: Body, headers: Readonly<Record<string, unknown>>): Body | Uint8Array {
+  if (typeof body !== 'string') return body
+  for (const name of Object.keys(headers)) if (!/^[\t -~]*$/.test(String(headers[name]))) return Buffer.from(body)
+  return body
+}
+
 function joined(existing: string | readonly string[] | undefined): string {
   return typeof existing === 'string' ? existing : (existing ?? []).join(', ')
 }

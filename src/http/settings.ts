@@ -155,14 +155,19 @@ function resolveHttpOptions(options: HttpOptions): HttpSettings {
   const { operationsPath = '/operations', publicUrl, statusStyle = 'redirect', problemBase } = options
   check(['operationsPath', operationsPath], /^(\/[\w.~-]+)+$/.test(operationsPath), "a path such as '/operations'")
   checkChoice('statusStyle', statusStyle, ['redirect', 'document'])
-  check(['publicUrl', publicUrl], publicUrl === undefined || isPublicUrl(publicUrl), 'an http(s) URL without query')
+  check(
+    ['publicUrl', publicUrl],
+    publicUrl === undefined || isPublicUrl(publicUrl),
+    'an http(s) URL without query and credentials',
+  )
   check(['problemBase', problemBase], problemBase === undefined || typeof problemBase === 'string', 'a text')
   for (const name of ['principal', 'authorize'] as const) checkFunction(name, options[name])
   const numbers = resolveNumbers(NUMBERS, options as Readonly<Record<string, unknown>>)
   return {
     ...numbers,
     ...{ operationsPath, statusStyle, problemBase: problemBase ?? 'urn:respond-async:problem:' },
-    ...(publicUrl === undefined ? {} : { publicUrl: publicUrl.replace(/\/+$/, '') }),
+    // As URLs are written, so that headers can carry it: international names and paths are encoded.
+    ...(publicUrl === undefined ? {} : { publicUrl: new URL(publicUrl).href.replace(/\/+$/, '') }),
     ...(options.principal && { principal: options.principal }),
     ...(options.authorize && { authorize: options.authorize }),
     mounted: false,
@@ -173,7 +178,9 @@ function resolveHttpOptions(options: HttpOptions): HttpSettings {
 }
 
 function isPublicUrl(text: string): boolean {
-  return /^https?:\/\/[^?#\s]+$/.test(text) && URL.canParse(text)
+  if (!/^https?:\/\/[^?#\s]+$/.test(text) || !URL.canParse(text)) return false
+  const { username, password } = new URL(text)
+  return username === '' && password === ''
 }
 
 function checkCommand(definition: object, keepsOperations: boolean): void {

@@ -1,4 +1,6 @@
+import type { ServerResponse } from 'node:http'
 import { created, createGateway, type Event, memoryTransport, ok, problem } from 'respond-async'
+import { type ExpressRequest, respond } from 'respond-async/express'
 import { z } from 'zod'
 
 interface Events {
@@ -81,3 +83,14 @@ void ask.request({ question: '?' })
 void ask.request({ question: 1 })
 
 export const event: Event<'Answered', { answer: number }> | undefined = undefined
+
+export async function responds(req: ExpressRequest, res: ServerResponse, data: unknown): Promise<void> {
+  await respond(createUser, req, res, { username: 'ada' })
+  // @ts-expect-error what is not known is no data of the request event
+  await respond(createUser, req, res, data)
+  // @ts-expect-error nor is nothing
+  await respond(createUser, req, res, null)
+  const perhaps = { username: req.headers['x-user'] }
+  // @ts-expect-error nor is a user without a name
+  await respond(createUser, req, res, perhaps)
+}

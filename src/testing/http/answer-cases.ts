@@ -100,6 +100,19 @@ const resultCases: readonly HttpCase[] = [
   check('F18 a result can write other headers', outcome(ok200, { headers: { 'X-Note': 'é' } }), ({ post }) =>
     post().is(200, { 'x-note': 'é' }),
   ),
+  check(
+    'F18 a header and a body can have more than ASCII in them',
+    outcome(ok({ headers: headersOf, body: () => 'ü' }), { headers: { 'x-note': 'é' } }),
+    ({ post }) => post().is(200, { 'x-note': 'é' }, '"ü"'),
+  ),
+  check(
+    'F18 so can the content type of a result',
+    {
+      ...answering({ body: '"ü"', contentType: 'application/json; p="é"' }),
+      command: { outcomes: { [CREATED]: ok() } },
+    },
+    ({ post }) => post().is(200, { 'content-type': 'application/json; p="é"' }, '"ü"'),
+  ),
   check('F06 F07 G02 G03 G10 a failure is a problem with its data', failing(422), ({ post }) => {
     const type = 'urn:respond-async:problem:user-not-created'
     const described = { type, title: 'User not created', status: 422, code: NOT_CREATED, retry: 'no' }

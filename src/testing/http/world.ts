@@ -50,6 +50,7 @@ export interface Result {
   readonly type?: string
   readonly data?: unknown
   readonly body?: string
+  readonly contentType?: string
 }
 
 /** What the back end does with a request event. */
@@ -190,9 +191,10 @@ async function startBackEnd(transport: Transport, { backEnd }: Given): Promise<r
 async function publish(
   transport: Transport,
   correlationId: string,
-  { type = CREATED, data, body }: Result,
+  { type = CREATED, data, body, contentType }: Result,
 ): Promise<void> {
-  const init = { type, data, correlationId, source: 'worker', ...(body !== undefined && { body: Buffer.from(body) }) }
+  const bytes = body !== undefined && { body: Buffer.from(body) }
+  const init = { type, data, contentType, correlationId, source: 'worker', ...bytes }
   await transport.publish(toMessage(init, systemClock), { channel: 'results' })
 }
 

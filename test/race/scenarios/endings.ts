@@ -15,8 +15,22 @@ const twoResults: Scenario = {
     insist(answer.value?.kind === 'completed' && polls[0]?.value !== undefined, 'somebody was forgotten')
     const wins = sites.reduce((sum, { gateway }) => sum + gateway.counters.completed, 0)
     insist(wins === 1, `the operation ended ${wins} times`)
+    const { event, operation } = answer.value
+    insist(event.id === operation.result?.id, 'the one who asked got another event than the one that decided')
   },
-  mutants: [{ name: 'a store in which the last write wins', breakStore: lastWriteWins }],
+  mutants: [
+    { name: 'a store in which the last write wins', breakStore: lastWriteWins },
+    {
+      name: 'whoever waits gets the event that came, whoever won',
+      patches: [
+        {
+          file: 'src/core/parts.ts',
+          find: "see(operation, verdict === 'won' ? event : undefined)",
+          replace: 'see(operation, event)',
+        },
+      ],
+    },
+  ],
 }
 
 const cancelOrResult: Scenario = {

@@ -156,6 +156,13 @@ describe.each([
     expect(ports).toEqual([ports[0], ports[0]])
   })
 
+  it('leaves a header of the application as it is, whatever is in it', async () => {
+    const { createUser } = await startGateway()
+    const app = framework().use((_req, res, next) => next(void res.set('x-user', 'José')))
+    app.post('/users', handle(createUser))
+    expect((await fetch(`${await listen(app)}/users`, post('ü'))).headers.get('x-user')).toBe('José')
+  })
+
   it('keeps the links and the Vary that the application has set', async () => {
     const { gateway, createUser } = await startGateway()
     const app = framework().use((_req, res, next) => {

@@ -225,6 +225,29 @@ describe.each([
     expect((await app.inject(user('ann'))).payload).toBe('sent 0 times')
   })
 
+  it('leaves a header of the application as it is, whatever is in it', async () => {
+    const { createUser } = await startGateway()
+    const app = create()
+    app.addHook('onRequest', async (_request, reply) => void reply.header('x-user', 'José'))
+    app.post('/users', handle(createUser))
+    const origin = await app.listen({ port: 0, host: '127.0.0.1' })
+    expect((await fetch(`${origin}/users`, post('ü'))).headers.get('x-user')).toBe('José')
+  })
+
+  it('leaves the answer to the error handler when a hook fails', async () => {
+    const { createUser } = await startGateway()
+    const app = create()
+    let failed = 0
+    app.addHook('onSend', async (_request, _reply, payload) => {
+      if (failed++ === 0) throw new Error('down')
+      return payload
+    })
+    app.setErrorHandler((error: Error, _request, reply) => void reply.code(503).send({ mine: error.message }))
+    app.post('/users', handle(createUser))
+    const answer = await app.inject(user('ann'))
+    expect([answer.statusCode, answer.json()]).toEqual([503, { mine: 'down' }])
+  })
+
   it('is not bent by serializers of the application', async () => {
     const { createUser } = await startGateway()
     const app = create()

@@ -1,6 +1,7 @@
 import { getEventListeners } from 'node:events'
 import { describe, expect, it, vi } from 'vitest'
 import { Deadlines } from '../../../src/core/deadlines.js'
+import { toEvent, toMessage } from '../../../src/core/event.js'
 import type { Operation, OperationState } from '../../../src/core/operation.js'
 import { type OnGone, type PendingRequest, PendingRequests } from '../../../src/core/pending-requests.js'
 import { createFakeClock } from '../../../src/testing/fake-clock.js'
@@ -35,6 +36,15 @@ describe('PendingRequests', () => {
     expect(pending.size).toBe(1)
     expect(pending.has('a')).toBe(false)
     expect(pending.ids()).toEqual(['b'])
+  })
+
+  it('gives the view of a result to one who waits alone; where several wait, one could change what the others see', async () => {
+    const { pending } = setup()
+    const [alone, ...several] = [pending.add('a'), pending.add('b'), pending.add('b')]
+    const event = toEvent(toMessage({ type: 'Done', source: 'test', data: {} }, createFakeClock()))
+    for (const id of ['a', 'b']) pending.wake(operation(id), event)
+    expect(await endOf(alone as PendingRequest)).toMatchObject({ event })
+    for (const request of several) expect(await endOf(request)).not.toMatchObject({ event: expect.anything() })
   })
 
   it.each([0, 1, 2])('FM-A10 one that leaves does not disturb the others for the same id: number %d', async (index) => {

@@ -258,6 +258,20 @@ describe('results: bodies that cannot be used', () => {
     expect(await running.reply).toMatchObject({ event: { data: { n: '7', more: true } } })
   })
 
+  it('also where the schema changes them in place', async () => {
+    const fill = {
+      version: 1,
+      vendor: 'test',
+      validate: (value: object) => ({ value: Object.assign(value, { n: 7 }) }),
+    }
+    const options = { events: { ...events, Done: { '~standard': fill } } } as never
+    for (const more of [{}, { store: 'none' }]) {
+      const running = await openRunning({ options: { ...(options as object), ...more } as never })
+      await running.transport.deliver('own', running.message({ data: { n: '7' } }))
+      expect(await running.reply).toMatchObject({ event: { data: { n: '7' } } })
+    }
+  })
+
   it('a schema may take its time', async () => {
     const slow = { ...events, Done: z.object({ n: z.number() }).refine(async ({ n }) => n > 0) }
     const asynchronous = {

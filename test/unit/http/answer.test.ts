@@ -45,15 +45,6 @@ describe('renderEnd: successes', () => {
     expect((await render({ type: 'Made', body })).reply.body).toBe(body)
   })
 
-  it('F18 a header that is not ASCII stands beside bytes: Node writes a text and its head in one encoding', async () => {
-    const bodyWith = async (note: string, body?: () => unknown) => {
-      const outcomes = { Done: ok({ headers: () => ({ 'x-note': note }), ...(body && { body }) }) }
-      return (await render({ type: 'Done', data: 7 }, { command: { outcomes } })).reply.body
-    }
-    expect([await bodyWith('e'), await bodyWith('e', () => 8)]).toEqual(['7', '8'])
-    expect([await bodyWith('é'), await bodyWith('é', () => 8)]).toEqual([Buffer.from('7'), Buffer.from('8')])
-  })
-
   it('F03 created without a location has none', async () => {
     const { reply } = await render({ type: 'Done' }, { command: { outcomes: { Done: created() } } })
     expect([reply.status, reply.headers.location]).toEqual([201, undefined])

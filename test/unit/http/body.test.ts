@@ -37,6 +37,7 @@ describe('readBody', () => {
   })
 
   it.each<[string, Partial<HttpRequest>]>([
+    ['a length of 00', { headers: { 'content-length': '00' }, ...bytes('') }],
     ['a length of 0', { headers: { 'content-length': '0', 'content-type': 'text/plain' }, ...bytes('') }],
     ['neither a length nor a body', { headers: {} }],
     ['nothing in the body', { headers: {}, ...bytes('') }],

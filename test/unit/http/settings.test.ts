@@ -81,7 +81,11 @@ describe('HTTP options of a gateway', () => {
     [{ operationsPath: '/a?b' }, /^operationsPath is/],
     [{ operationsPath: 7 }, /^operationsPath is 7;/],
     [{ statusStyle: 'replay' }, `statusStyle is "replay"; allowed is 'redirect' or 'document'.`],
-    [{ publicUrl: 'example.com' }, 'publicUrl is "example.com"; allowed is an http(s) URL without query.'],
+    [
+      { publicUrl: 'example.com' },
+      'publicUrl is "example.com"; allowed is an http(s) URL without query and credentials.',
+    ],
+    [{ publicUrl: 'https://a:b@example.com' }, /^publicUrl is/],
     [{ publicUrl: 'https://example.com/?a' }, /^publicUrl is/],
     [{ publicUrl: 'ftp://example.com' }, /^publicUrl is/],
     [{ publicUrl: 'https://[' }, /^publicUrl is/],
