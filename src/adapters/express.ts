@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { answerParserError, handleCommand } from '../http/handler.js'
 import { handleOperations, mountOperations } from '../http/operations.js'
-import { assertCommand } from '../http/settings.js'
+import { assertCommand, httpSettingsOf } from '../http/settings.js'
 import type { HttpReply, HttpRequest } from '../http/types.js'
 import type { Command, GatewayContext } from '../index.js'
 import { toHttpRequest, writeReply } from './node.js'
@@ -66,6 +66,8 @@ export function operations(gateway: GatewayContext): ExpressHandler {
  * @example app.use(problems(gateway)) // behind the routes
  */
 export function problems(gateway: GatewayContext) {
+  // Checked here, as the first error comes too late for it.
+  httpSettingsOf(gateway)
   return function respondAsyncProblems(
     error: unknown,
     _req: IncomingMessage,

@@ -83,12 +83,13 @@ export function operations(gateway: AnyGateway): FastifyPluginAsync<{ readonly p
  * @example app.register(problems(gateway))
  */
 export function problems(gateway: GatewayContext): FastifyPluginAsync {
-  const plugin: FastifyPluginAsync = async (scope) => {
-    scope.setErrorHandler(async (error, _request, reply) => {
+  // Checked here, as the first error comes too late for it.
+  httpSettingsOf(gateway)
+  const plugin: FastifyPluginAsync = async (scope) =>
+    void scope.setErrorHandler(async (error, _request, reply) => {
       const refusal = answerParserError(gateway, error)
       if (refusal === undefined) throw error
       await send(reply, refusal)
     })
-  }
   return Object.assign(plugin, { [Symbol.for('skip-override')]: true })
 }

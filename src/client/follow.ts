@@ -92,7 +92,25 @@ export function resume(location: string | URL, options: ResumeOptions = {}): Pro
   return withRun(location, options, poll)
 }
 
+/** Refuses what would be sent, or counted, as something else; nothing is sent then. */
+function checkOptions({ prefer, idempotencyKey: key, ...numbers }: FollowOptions): void {
+  const { waitSeconds = 0, longPollSeconds = 0, retries = 0, deadlineMs = 0 } = numbers
+  for (const [name, value] of Object.entries({ waitSeconds, longPollSeconds, retries }))
+    check([name, value], Number.isSafeInteger(value) && value >= 0, 'a whole number from 0 on')
+  const isTime = typeof deadlineMs === 'number' && deadlineMs >= 0
+  check(['deadlineMs', deadlineMs], isTime, 'a number from 0 on, or Infinity')
+  check(['prefer', prefer], prefer === undefined || prefer === 'respond-async', '"respond-async"')
+  const isKey = key === undefined || key === true || (typeof key === 'string' && /^[ -~]{1,255}$/.test(key))
+  check(['idempotencyKey', key], isKey, '1 to 255 printable ASCII characters, or true')
+}
+
+function check([name, got]: readonly [name: string, got: unknown], isValid: boolean, expected: string): void {
+  const shown = typeof got === 'string' ? `"${got}"` : String(got)
+  if (!isValid) throw new FollowError('ERR_CONFIG', `${name}: expected ${expected}, got ${shown}`)
+}
+
 async function withRun(input: string | URL, options: FollowOptions, work: typeof poll): Promise<Response> {
+  checkOptions(options)
   const url = new URL(input, (globalThis as { location?: { href: string } }).location?.href)
   const { deadlineMs = 3_600_000 } = options
   const deadline = new AbortController()
@@ -134,9 +152,6 @@ function firstHeaders({ headers: given, prefer, waitSeconds, idempotencyKey }: F
   if (waitSeconds !== undefined) headers.append('prefer', `wait=${waitSeconds}`)
   if (idempotencyKey === undefined) return headers
   const key = idempotencyKey === true ? crypto.randomUUID() : idempotencyKey
-  if (!/^[ -~]{1,255}$/.test(key)) {
-    throw new FollowError('ERR_CONFIG', `idempotencyKey: expected 1 to 255 printable ASCII characters, got "${key}"`)
-  }
   headers.set('idempotency-key', `"${key.replace(/["\\]/g, '\\$&')}"`)
   return headers
 }

@@ -3,9 +3,9 @@ import { type AnyDefinition, type CommandDefinition, CommandPlan, type EventType
 import { GatewayError } from './errors.js'
 import { Housekeeping } from './housekeeping.js'
 import { inTime } from './in-time.js'
-import type { Counters, LifecycleEvent, LifecycleEvents } from './lifecycle.js'
+import { type Counters, LIFECYCLE_EVENTS, type LifecycleEvent, type LifecycleEvents } from './lifecycle.js'
 import { Operations } from './operations.js'
-import { type CoreOptions, type CoreSettings, resolveOptions } from './options.js'
+import { type CoreOptions, type CoreSettings, checkListener, resolveOptions } from './options.js'
 import { Outbox } from './outbox.js'
 import { createParts, type GatewayParts } from './parts.js'
 import { Requests } from './requests.js'
@@ -128,8 +128,12 @@ export class CoreGateway<Events = Record<string, unknown>> implements GatewayCon
     })
   }
 
-  /** Listens to what the gateway does. */
+  /**
+   * Listens to what the gateway does.
+   * @throws GatewayError ERR_CONFIG for an event that does not exist, or a listener that is no function.
+   */
   on<Name extends LifecycleEvent>(name: Name, listener: (payload: LifecycleEvents[Name]) => void): this {
+    checkListener(name, listener, LIFECYCLE_EVENTS)
     this.#parts.lifecycle.emitter.on(name, listener as never)
     return this
   }

@@ -53,7 +53,8 @@ export type Counters = Readonly<Record<LifecycleEvent, number>>
 
 type Listeners = { [Name in LifecycleEvent]: (payload: LifecycleEvents[Name]) => void }
 
-const NAMES: readonly LifecycleEvent[] = [
+/** The names of all lifecycle events. */
+export const LIFECYCLE_EVENTS: readonly LifecycleEvent[] = [
   ...(['started', 'draining', 'stopped', 'created', 'joined', 'deferred', 'completed', 'progress', 'gone'] as const),
   ...(['late', 'duplicate', 'conflict', 'orphan', 'unexpected', 'malformed', 'foreign', 'skipped'] as const),
   ...(['shed', 'unavailable', 'available', 'error'] as const),
@@ -62,9 +63,9 @@ const NAMES: readonly LifecycleEvent[] = [
 /** Counts and announces. Listeners that throw are reported as warnings of the process and disturb nothing. */
 export class Lifecycle {
   readonly emitter = new EventEmitter<Listeners>()
-  readonly #counts = Object.fromEntries(NAMES.map((name) => [name, 0])) as Record<LifecycleEvent, number>
+  readonly #counts = Object.fromEntries(LIFECYCLE_EVENTS.map((name) => [name, 0])) as Record<LifecycleEvent, number>
   readonly #channels = Object.fromEntries(
-    NAMES.map((name) => [name, channel(`respond-async:${name}`)]),
+    LIFECYCLE_EVENTS.map((name) => [name, channel(`respond-async:${name}`)]),
   ) as unknown as Record<LifecycleEvent, Channel>
   readonly #warned = new Set<ErrorCode>()
 

@@ -84,6 +84,17 @@ export const CORE_OPTIONS: readonly string[] = [
  */
 export function resolveOptions(options: CoreOptions, events: SchemaMap): CoreSettings {
   checkParts(options)
+  checkSchemas(events)
+  const numbers = resolveNumbers(NUMBERS, options as unknown as Readonly<Record<string, unknown>>)
+  const settings = { ...numbers, service: options.service ?? 'gateway', clock: options.clock ?? systemClock, events }
+  return settings as CoreSettings
+}
+
+/**
+ * Checks that each event type has a schema that can be asked.
+ * @throws GatewayError ERR_CONFIG
+ */
+export function checkSchemas(events: SchemaMap): void {
   if (typeof events !== 'object' || events === null || Array.isArray(events))
     throw configError('events', events, 'one Standard Schema for each event type')
   for (const [type, schema] of Object.entries(events)) {
@@ -91,9 +102,6 @@ export function resolveOptions(options: CoreOptions, events: SchemaMap): CoreSet
     if (!isSchema)
       throw configError(`events: ${type}`, schema, 'a Standard Schema, such as one of zod, valibot or arktype')
   }
-  const numbers = resolveNumbers(NUMBERS, options as unknown as Readonly<Record<string, unknown>>)
-  const settings = { ...numbers, service: options.service ?? 'gateway', clock: options.clock ?? systemClock, events }
-  return settings as CoreSettings
 }
 
 /** Checks whole-number options by a table of rules. */
@@ -131,6 +139,17 @@ export function refuseUnknown(given: object, allowed: readonly string[], what: s
     'ERR_CONFIG',
     `${what} has no option "${unknown}"; there are: ${[...allowed].sort().join(', ')}.`,
   )
+}
+
+/** Refuses what is given and cannot be called. */
+export function checkFunction(name: string, value: unknown, allowed = 'a function'): void {
+  if (value !== undefined && typeof value !== 'function') throw configError(name, value, allowed)
+}
+
+/** Refuses to listen to what is never announced, and a listener that cannot be called. */
+export function checkListener(name: string, listener: unknown, names: readonly string[]): void {
+  if (!names.includes(name)) throw configError('the event to listen to', name, `one of ${names.join(', ')}`)
+  if (typeof listener !== 'function') throw configError(`the listener of ${name}`, listener, 'a function')
 }
 
 /** The error of an option with a wrong value. */

@@ -2,7 +2,7 @@ import type { Command, GatewayContext } from '../core/command.js'
 import type { AnyDefinition } from '../core/definition.js'
 import type { Extension } from '../core/gateway.js'
 import type { Operation } from '../core/operation.js'
-import { configError, type NumberRule, refuseUnknown, resolveNumbers } from '../core/options.js'
+import { checkFunction, configError, type NumberRule, refuseUnknown, resolveNumbers } from '../core/options.js'
 import { OpenStreams, ReadRate } from './limits.js'
 import type { Preferences } from './prefer.js'
 import type { HttpRequest } from './types.js'
@@ -215,10 +215,6 @@ function checkChoice(name: string, value: string | undefined, choices: readonly 
 
 function isTextList(value: unknown, pattern: RegExp): boolean {
   return value === undefined || (Array.isArray(value) && value.length > 0 && value.every((item) => pattern.test(item)))
-}
-
-function checkFunction(name: string, value: unknown): void {
-  check([name, value], value === undefined || typeof value === 'function', 'a function')
 }
 
 function check([name, value]: readonly [name: string, value: unknown], isValid: boolean, allowed: string): void {

@@ -103,12 +103,19 @@ export interface WorkerEvents {
 
 /** Carries out request events and answers each at least once with its result events. */
 export interface Worker<Events> {
-  /** Sets the handler of a request event: one for each type, before the start. */
+  /**
+   * Sets the handler of a request event: one for each type, before the start.
+   * @throws GatewayError ERR_CONFIG
+   */
   handle<Type extends EventType<Events>>(
     type: Type,
     handler: Handler<Events, Type>,
     options?: HandleOptions<Events, Type>,
   ): this
+  /**
+   * Listens to what the worker does.
+   * @throws GatewayError ERR_CONFIG for an event that does not exist, or a listener that is no function.
+   */
   on<Name extends keyof WorkerEvents>(name: Name, listener: (payload: WorkerEvents[Name]) => void): this
   /** Resolves once requests are being read. */
   start(): Promise<void>

@@ -1,13 +1,15 @@
 import { EventEmitter } from 'eventemitter3'
 import { type ErrorCode, GatewayError, toGatewayError } from '../core/errors.js'
 import type { EventMessage } from '../core/event.js'
-import { configError } from '../core/options.js'
+import { checkListener } from '../core/options.js'
 import type { Delivery, Reader, Settlement } from '../core/transport.js'
 import { type AnyEvents, Attempts, type Handling } from './attempts.js'
 import { findAnswer, keepAnswer } from './dedupe.js'
-import type { WorkerSettings } from './settings.js'
+import { checkHandling, type WorkerSettings } from './settings.js'
 import type { HandleOptions, Handler, Worker, WorkerEvents } from './types.js'
 import { Waits } from './waits.js'
+
+const EVENTS: readonly (keyof WorkerEvents)[] = ['handled', 'retry', 'parked', 'requeued', 'error']
 
 /** The worker behind `createWorker`: takes requests, and settles each after its results are published. */
 export class EventWorker implements Worker<AnyEvents> {
@@ -28,7 +30,7 @@ export class EventWorker implements Worker<AnyEvents> {
   }
 
   handle(type: string, handler: Handler<AnyEvents, string>, options: HandleOptions<AnyEvents, string> = {}): this {
-    if (typeof handler !== 'function') throw configError(`handler of ${type}`, handler, 'a function')
+    checkHandling(type, { handler, options, events: this.#settings.events })
     if (this.#handlers.has(type)) throw new GatewayError('ERR_CONFIG', `${type} has a handler already.`)
     if (this.#started) throw new GatewayError('ERR_CONFIG', `The worker has started without a handler of ${type}.`)
     this.#handlers.set(type, { ...options, handler })
@@ -36,6 +38,7 @@ export class EventWorker implements Worker<AnyEvents> {
   }
 
   on<Name extends keyof WorkerEvents>(name: Name, listener: (payload: WorkerEvents[Name]) => void): this {
+    checkListener(name, listener, EVENTS)
     this.#emitter.on(name, listener)
     return this
   }

@@ -11,6 +11,7 @@ import {
   type Settled,
   settle,
 } from '../../core/operation.js'
+import { refuseUnknown } from '../../core/options.js'
 import type { ChangeListener, Created, Lease, LeaseRequest, RecordWrite, Store } from '../../core/store.js'
 import { type Due, Lane, Lanes } from './lanes.js'
 import { MemoryRecords } from './records.js'
@@ -26,6 +27,7 @@ export interface MemoryStoreOptions {
 
 /** Makes a store for the gateways of one process; what it has stays while it is referenced, also while it is closed. */
 export function memoryStore(options: MemoryStoreOptions = {}): Store {
+  refuseUnknown(options, ['maxOperations', 'maxRecords', 'clock'], 'memoryStore()')
   return new MemoryStore(options)
 }
 

@@ -1,6 +1,7 @@
 import { type Clock, systemClock } from '../../core/clock.js'
 import { GatewayError } from '../../core/errors.js'
 import type { EventMessage } from '../../core/event.js'
+import { refuseUnknown } from '../../core/options.js'
 import type {
   Channel,
   MessageHandler,
@@ -41,6 +42,7 @@ export interface MemoryTransport extends Transport {
 
 /** Makes a message broker that keeps what it has for as long as it is referenced, also while it is closed. */
 export function memoryTransport(options: MemoryTransportOptions = {}): MemoryTransport {
+  refuseUnknown(options, ['maxQueued', 'maxLog', 'maxParked', 'clock'], 'memoryTransport()')
   return new MemoryBroker(options)
 }
 

@@ -46,6 +46,40 @@ describe('pauses', () => {
   })
 })
 
+describe('options that are wrong', () => {
+  it.each<[string, object, string]>([
+    ['seconds in fractions', { waitSeconds: 1.5 }, 'waitSeconds: expected a whole number from 0 on, got 1.5'],
+    ['seconds below 0', { waitSeconds: -1 }, 'waitSeconds: expected a whole number from 0 on, got -1'],
+    ['a poll in fractions', { longPollSeconds: 1.5 }, 'longPollSeconds: expected a whole number from 0 on, got 1.5'],
+    ['a number as text', { retries: '2' }, 'retries: expected a whole number from 0 on, got "2"'],
+    ['NaN retries', { retries: Number.NaN }, 'retries: expected a whole number from 0 on, got NaN'],
+    ['retries below 0', { retries: -1 }, 'retries: expected a whole number from 0 on, got -1'],
+    ['a deadline NaN', { deadlineMs: Number.NaN }, 'deadlineMs: expected a number from 0 on, or Infinity, got NaN'],
+    ['a deadline below 0', { deadlineMs: -1 }, 'deadlineMs: expected a number from 0 on, or Infinity, got -1'],
+    ['a deadline as text', { deadlineMs: '5' }, 'deadlineMs: expected a number from 0 on, or Infinity, got "5"'],
+    ['a misspelt preference', { prefer: 'respond_async' }, 'prefer: expected "respond-async", got "respond_async"'],
+    [
+      'an empty key',
+      { idempotencyKey: '' },
+      'idempotencyKey: expected 1 to 255 printable ASCII characters, or true, got ""',
+    ],
+    [
+      'a key that is false',
+      { idempotencyKey: false },
+      'idempotencyKey: expected 1 to 255 printable ASCII characters, or true, got false',
+    ],
+  ])('rejects before anything is sent: %s', async (_, options, message) => {
+    const { error, calls } = await post([created()], options)
+    expect(error).toMatchObject({ name: 'FollowError', code: 'ERR_CONFIG', message })
+    expect(calls).toEqual([])
+  })
+
+  it('are refused by resume too', async () => {
+    const { error, calls } = await pick([created()], { longPollSeconds: 1.5 })
+    expect([error, calls]).toMatchObject([{ code: 'ERR_CONFIG' }, []])
+  })
+})
+
 describe('repeating the first request', () => {
   const busy = (outcome?: string) => problem(503, outcome ? { outcome } : {}, { 'retry-after': '2' })
   const limited = () => problem(429, {}, { 'retry-after': '2' })

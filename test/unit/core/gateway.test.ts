@@ -323,6 +323,14 @@ describe('on and off', () => {
     expect(heard).toEqual(['created'])
   })
 
+  it('refuse what is never announced, and a listener that cannot be called', async () => {
+    const { gateway } = await openWorld()
+    expect(() => gateway.on('fail' as never, () => {})).toThrow(
+      /listen to is "fail"; allowed is one of started, .*error/,
+    )
+    expect(() => gateway.on('error', 5 as never)).toThrow(expect.objectContaining({ code: 'ERR_CONFIG' }))
+  })
+
   it('report hands an error of the layer around to the listeners', async () => {
     const { gateway, errors } = await openWorld()
     const boom = new Error('boom')

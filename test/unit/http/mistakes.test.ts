@@ -13,9 +13,13 @@ describe('typical mistakes', () => {
         expect.objectContaining({ ...CONFIG, message: expect.stringContaining('gateway.command()') }),
       )
     }
-    expect(() => onExpress.operations({} as never)).toThrow(
-      expect.objectContaining({ ...CONFIG, message: expect.stringContaining('createGateway()') }),
-    )
+    for (const mount of [onExpress.operations, onExpress.problems, onFastify.problems]) {
+      for (const gateway of [undefined, {}]) {
+        expect(() => mount(gateway as never)).toThrow(
+          expect.objectContaining({ ...CONFIG, message: expect.stringContaining('createGateway()') }),
+        )
+      }
+    }
   })
 
   it('a problem has a status from 400 to 599', () => {

@@ -67,6 +67,28 @@ describe('outcomes', () => {
     expect(outcome.answer?.(event, operation)).toEqual({ status: init.status, headers: undefined, problem: init })
   })
 
+  it.each<[string, () => unknown, RegExp]>([
+    ["created('/x')", () => created('/x' as never), /the location of created\(\) is "\/x"; allowed is a function/],
+    [
+      'created, with its options first',
+      () => created({ body: () => 1 } as never),
+      /location of created\(\) is an object/,
+    ],
+    ['seeOther()', () => seeOther(...([] as never as [() => string])), /location of seeOther\(\) is undefined/],
+    ["seeOther('/x')", () => seeOther('/x' as never), /the location of seeOther\(\) is "\/x"; allowed is a function/],
+    ["ok('x')", () => ok('x' as never), /the options of ok\(\) is "x"; allowed is an object/],
+    ['a body that is no function', () => ok({ body: 5 as never }), /body of ok\(\) is 5; allowed is a function/],
+    ['headers that are no function', () => created(undefined, { headers: 5 as never }), /headers of created\(\) is 5/],
+    ['a misspelt option', () => ok({ bdy: () => 1 } as never), /ok\(\) has no option "bdy"; there are: body, headers/],
+    ['a misspelt option behind', () => seeOther(() => '/x', { bdy: 1 } as never), /seeOther\(\) has no option "bdy"/],
+    ['noContent with a body', () => noContent({ body: () => 1 } as never), /noContent\(\) has no option "body"/],
+    ['a misspelt member', () => problem({ status: 409, detial: 'x' } as never), /problem\(\) has no option "detial"/],
+    ['a problem with a body', () => problem(409, { body: () => 1 } as never), /problem\(\) has no option "body"/],
+    ['a problem that is null', () => problem(null as never), /problem\(\) is null; allowed is an object/],
+  ])('%s is refused when it is made', (_, make, message) => {
+    expect(make).toThrow(expect.objectContaining({ code: 'ERR_CONFIG', message: expect.stringMatching(message) }))
+  })
+
   it('a problem may have headers', () => {
     expect(problem<typeof event>(409, { headers }).answer?.(event, operation)).toMatchObject({ headers: etag })
   })

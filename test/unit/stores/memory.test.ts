@@ -209,6 +209,15 @@ describe('a memory store', () => {
   ])('refuses %s = %s', (name, value) => {
     expect(() => memoryStore({ [name]: value })).toThrowError(new RegExp(`${name}.*not ${value}`))
   })
+
+  it.each([
+    [{ x: 1 }, /memoryStore\(\) has no option "x"; there are: clock, maxOperations, maxRecords/],
+    [5, /the options of memoryStore\(\) is 5; allowed is an object/],
+  ])('refuses %j as options', (options, message) => {
+    expect(() => memoryStore(options as object)).toThrow(
+      expect.objectContaining({ code: 'ERR_CONFIG', message: expect.stringMatching(message) }),
+    )
+  })
 })
 
 describe('a lane', () => {

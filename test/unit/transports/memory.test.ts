@@ -353,6 +353,15 @@ describe('a memory transport', () => {
     expect(() => memoryTransport({ [name]: value })).toThrowError(new RegExp(`${name}.*not ${value}`))
   })
 
+  it.each([
+    [{ x: 1 }, /memoryTransport\(\) has no option "x"; there are: clock, maxLog, maxParked, maxQueued/],
+    [5, /the options of memoryTransport\(\) is 5; allowed is an object/],
+  ])('refuses %j as options', (options, message) => {
+    expect(() => memoryTransport(options as object)).toThrow(
+      expect.objectContaining({ code: 'ERR_CONFIG', message: expect.stringMatching(message) }),
+    )
+  })
+
   it('closed more often than started stays as it is', async () => {
     const { transport } = await setup()
     await transport.close()

@@ -247,10 +247,17 @@ describe('configuration', () => {
     [{ concurrency: 0 }, /concurrency is 0; allowed is a whole number from 1/],
     [{ retries: { attempts: 0 } }, /attempts is 0/],
     [{ retries: { backoffMs: -1 } }, /backoffMs is -1/],
+    [{ retries: null }, /the options of retries is null; allowed is an object/],
+    [{ retries: { attempt: 3 } }, /retries has no option "attempt"; there are: attempts, backoffMs/],
+    [{ retries: { concurrency: 1 } }, /retries has no option "concurrency"/],
     [{ timeoutMs: '5' }, /timeoutMs is "5"/],
     [{ drainMs: Number.NaN }, /drainMs is NaN/],
     [{ dedupe: {} }, /dedupe is .*allowed is \{ store, ttlMs \}/],
     [{ dedupe: { store: memoryStore(), ttlMs: 0 } }, /ttlMs is 0/],
+    [{ dedupe: { store: memoryStore(), ttl: 5 } }, /dedupe has no option "ttl"; there are: store, ttlMs/],
+    [{ onError: 5 }, /onError is 5; allowed is a function/],
+    [{ events: null }, /events is null; allowed is one Standard Schema/],
+    [{ events: { Requested: 5 } }, /events: Requested is 5; allowed is a Standard Schema/],
     [{ retry: 3 }, /The worker has no option "retry"; there are: .*retries/],
   ])('refuses %j at once', async (wrong, message) => {
     const { broker: transport } = await setup()
@@ -269,6 +276,29 @@ describe('configuration', () => {
     expect(() => worker.handle('Made', 'x' as never)).toThrow(refused(/handler of Made is "x"; allowed is a function/))
     await worker.start()
     expect(() => worker.handle('Made', () => undefined)).toThrow(refused(/has started without a handler of Made/))
+  })
+
+  it.each<[string, unknown[], RegExp]>([
+    ['a type that is no text', [5, () => made], /the type to handle is 5/],
+    ['an empty type', ['', () => made], /the type to handle is ""/],
+    ['no handler', ['Requested'], /handler of Requested is undefined; allowed is a function/],
+    ['a misspelt option', ['Requested', () => made, { failre: () => made }], /no option "failre"; there are: failure/],
+    ['a failure that is no function', ['Requested', () => made, { failure: 5 }], /failure of Requested is 5/],
+    ['options that are none', ['Requested', () => made, null], /options of handle\('Requested'\) is null/],
+  ])('refuses to handle with %s', async (_, given, message) => {
+    const { worker } = await setup()
+    expect(() => worker.handle(...(given as Parameters<typeof worker.handle>))).toThrow(
+      expect.objectContaining({ code: 'ERR_CONFIG', message: expect.stringMatching(message) }),
+    )
+    await expect(worker.start()).rejects.toThrow(/has no handlers/)
+  })
+
+  it('refuses to listen to what is never told, and with what is no function', async () => {
+    const { worker } = await setup()
+    const refused = (message: RegExp) =>
+      expect.objectContaining({ code: 'ERR_CONFIG', message: expect.stringMatching(message) })
+    expect(() => worker.on('fail' as never, () => {})).toThrow(refused(/is "fail"; allowed is one of .*parked/))
+    expect(() => worker.on('error', 5 as never)).toThrow(refused(/the listener of error is 5; allowed is a function/))
   })
 
   it('parks a request of a type that it never asked for', async () => {

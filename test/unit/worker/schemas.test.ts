@@ -22,6 +22,16 @@ describe('schemas', () => {
     expect(brief(results)).toEqual([['Made', { id: 'Ada' }]])
   })
 
+  it('refuses the handler of a type without a schema', async () => {
+    const { worker } = await setupSchemas()
+    expect(() => worker.handle('B' as never, () => undefined)).toThrow(
+      expect.objectContaining({
+        code: 'ERR_CONFIG',
+        message: 'There is no schema for the event B; there are: Made, Requested.',
+      }),
+    )
+  })
+
   it('fails a request that its schema refuses, and parks it', async () => {
     const { worker, transport, results, send } = await setupSchemas()
     await worker.handle('Requested', () => undefined).start()
