@@ -102,6 +102,9 @@ function checkOptions({ prefer, idempotencyKey: key, ...numbers }: FollowOptions
   check(['prefer', prefer], prefer === undefined || prefer === 'respond-async', '"respond-async"')
   const isKey = key === undefined || key === true || (typeof key === 'string' && /^[ -~]{1,255}$/.test(key))
   check(['idempotencyKey', key], isKey, '1 to 255 printable ASCII characters, or true')
+  const { allowOrigins } = numbers
+  // In a text any part of it would be found.
+  check(['allowOrigins', allowOrigins], allowOrigins === undefined || Array.isArray(allowOrigins), 'a list of origins')
 }
 
 function check([name, got]: readonly [name: string, got: unknown], isValid: boolean, expected: string): void {

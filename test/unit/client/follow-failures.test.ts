@@ -55,6 +55,11 @@ describe('options that are wrong', () => {
     ['NaN retries', { retries: Number.NaN }, 'retries: expected a whole number from 0 on, got NaN'],
     ['retries below 0', { retries: -1 }, 'retries: expected a whole number from 0 on, got -1'],
     ['a deadline NaN', { deadlineMs: Number.NaN }, 'deadlineMs: expected a number from 0 on, or Infinity, got NaN'],
+    [
+      'origins as a text',
+      { allowOrigins: 'https://a.example' as never },
+      'allowOrigins: expected a list of origins, got "https://a.example"',
+    ],
     ['a deadline below 0', { deadlineMs: -1 }, 'deadlineMs: expected a number from 0 on, or Infinity, got -1'],
     ['a deadline as text', { deadlineMs: '5' }, 'deadlineMs: expected a number from 0 on, or Infinity, got "5"'],
     ['a misspelt preference', { prefer: 'respond_async' }, 'prefer: expected "respond-async", got "respond_async"'],
