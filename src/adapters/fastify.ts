@@ -1,12 +1,10 @@
-import { Readable } from 'node:stream'
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
 import { answerParserError, handleCommand } from '../http/handler.js'
 import { handleOperations, mountOperations } from '../http/operations.js'
-import { besideHead } from '../http/safe-headers.js'
 import { type AnyGateway, assertCommand, httpSettingsOf } from '../http/settings.js'
 import type { HttpReply, HttpRequest } from '../http/types.js'
 import type { Command, GatewayContext } from '../index.js'
-import { eachHeader, mergeHeader, toHttpRequest } from './node.js'
+import { eachHeader, mergeHeader, payloadOf, toHttpRequest, toText } from './node.js'
 
 type RouteHandler = (request: FastifyRequest, reply: FastifyReply) => Promise<unknown>
 
@@ -21,14 +19,11 @@ function send(reply: FastifyReply, answer: HttpReply): unknown {
     reply.hijack()
     return undefined
   }
-  const { status, body, stream } = answer
-  reply.code(status)
-  const existing = (name: string) => reply.getHeader(name)
-  eachHeader(answer, reply.request.raw, (name, value) => reply.header(name, mergeHeader(name, value, existing)))
+  reply.code(answer.status)
+  eachHeader(answer, reply.request.raw, (name, value) => reply.header(name, mergeHeader(name, value, reply)))
   // Without a serializer of its own Fastify would add a charset to a text, or apply the serializer of the scope. It
   // stays when a hook fails, and an error handler then answers with data.
-  reply.serializer((made) => (typeof made === 'string' ? made : JSON.stringify(made)))
-  return reply.send(stream ? Readable.from(stream) : besideHead(body, reply.getHeaders()))
+  return reply.serializer(toText).send(payloadOf(answer, reply.getHeaders()))
 }
 
 /**
@@ -37,9 +32,7 @@ function send(reply: FastifyReply, answer: HttpReply): unknown {
  */
 export function handle(command: Command): RouteHandler {
   assertCommand(command)
-  return function respondAsync(request, reply) {
-    return answer(request, reply, (translated) => handleCommand(command, translated))
-  }
+  return (request, reply) => answer(request, reply, (translated) => handleCommand(command, translated))
 }
 
 /**

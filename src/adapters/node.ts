@@ -41,8 +41,7 @@ export function toHttpRequest(message: IncomingMessage, response: ServerResponse
 export async function writeReply(response: ServerResponse, reply: HttpReply): Promise<void> {
   if (response.destroyed || response.headersSent) return
   response.statusCode = reply.status
-  const existing = (name: string) => response.getHeader(name)
-  eachHeader(reply, response.req, (name, value) => response.setHeader(name, mergeHeader(name, value, existing)))
+  eachHeader(reply, response.req, (name, value) => response.setHeader(name, mergeHeader(name, value, response)))
   if (reply.stream === undefined) {
     response.end(besideHead(reply.body, response.getHeaders()))
     return
@@ -50,6 +49,16 @@ export async function writeReply(response: ServerResponse, reply: HttpReply): Pr
   response.flushHeaders()
   // A stream that breaks, or a client that leaves, ends the connection: an event stream has no other way to tell.
   await pipeline(Readable.from(reply.stream), response).catch(() => {})
+}
+
+/** What is written as the body: a stream of chunks, or what can be written beside these headers. */
+export function payloadOf({ body, stream }: HttpReply, headers: Readonly<Record<string, unknown>>) {
+  return stream ? Readable.from(stream) : besideHead(body, headers)
+}
+
+/** A text as it is, and everything else as JSON. */
+export function toText(made: unknown): string {
+  return typeof made === 'string' ? made : JSON.stringify(made)
 }
 
 /** Goes through the headers of an answer on its connection; only HTTP/1 knows `Connection`. */
@@ -63,10 +72,10 @@ export function eachHeader(
 }
 
 /** Adds to the lists that something in front may have begun, and replaces every other header. */
-export function mergeHeader(name: string, value: string, existing: (name: string) => HeaderValue): string {
+export function mergeHeader(name: string, value: string, head: { getHeader(name: string): HeaderValue }): string {
   // Only of these is it asked: every answer comes through with all its headers.
   if (name !== 'vary' && name !== 'link') return value
-  const before = existing(name)
+  const before = head.getHeader(name)
   if (before === undefined || typeof before === 'number') return value
   return name === 'vary' ? appendVary(before, ...value.split(',')) : appendLink(before, value)
 }

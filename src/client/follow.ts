@@ -114,7 +114,9 @@ function check([name, got]: readonly [name: string, got: unknown], isValid: bool
 
 async function withRun(input: string | URL, options: FollowOptions, work: typeof poll): Promise<Response> {
   checkOptions(options)
-  const url = new URL(input, (globalThis as { location?: { href: string } }).location?.href)
+  const page = (globalThis as { location?: { href: string } }).location?.href
+  check(['url', input], URL.canParse(String(input), page), 'an absolute URL')
+  const url = new URL(input, page)
   const { deadlineMs = 3_600_000 } = options
   const deadline = new AbortController()
   // The caller's signal goes on to fetch, because it governs the body of the final answer too; the deadline does not.

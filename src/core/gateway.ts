@@ -236,7 +236,10 @@ export class CoreGateway<Events = Record<string, unknown>> implements GatewayCon
     if (this.#state === 'started') return
     const code = this.#state === 'new' ? 'ERR_NOT_STARTED' : 'ERR_CLOSED'
     const text = this.#state === 'new' ? 'Call and await start() first.' : 'The gateway takes no more requests.'
-    throw new GatewayError(code, text, { outcome: 'not-accepted' })
+    const error = new GatewayError(code, text, { outcome: 'not-accepted' })
+    // Forgotten, as a rule, by whoever set the service up, and the client is not the one to mend it.
+    if (this.#state === 'new') this.report(error)
+    throw error
   }
 }
 

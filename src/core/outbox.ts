@@ -134,9 +134,9 @@ export class Outbox {
     const { code, message } = toGatewayError(error)
     // An earlier attempt may have got through: a broker that is away now says nothing about it.
     const isCertain = REFUSALS.has(code) && (isFirst || code !== 'ERR_TRANSPORT_UNAVAILABLE')
-    if (isCertain && (await this.#refuse(id, message, isFirst))) return 'refused'
-    if (!isCertain) this.#parts.lifecycle.error(error)
-    return 'unconfirmed'
+    // That the broker is away is told by the breaker.
+    if (!isCertain || code !== 'ERR_TRANSPORT_UNAVAILABLE') this.#parts.lifecycle.error(error)
+    return isCertain && (await this.#refuse(id, message, isFirst)) ? 'refused' : 'unconfirmed'
   }
 
   async #refuse(id: string, message: string, releaseKey: boolean): Promise<boolean> {

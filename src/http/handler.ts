@@ -134,6 +134,7 @@ function readCall(command: Command, request: HttpRequest): Call {
   const settings = httpSettingsOf(gateway)
   const preferences = readPreferences(request.headers.prefer)
   const deferrable = gateway.keepsOperations && settings.mounted
+  if (preferences.respondAsync && !settings.mounted) warnUnmounted(command, settings)
   const { waitSeconds } = preferences
   const asked = waitSeconds === undefined ? undefined : Math.min(waitSeconds * 1000, gateway.settings.maxWaitMs)
   const grace = httpOptionsOf(command.plan.definition).asyncGraceMs ?? 0

@@ -125,8 +125,9 @@ export class EventWorker implements Worker<AnyEvents> {
   #note<Name extends keyof WorkerEvents>(name: Name, payload: WorkerEvents[Name]): void {
     try {
       if (this.#emitter.emit(name, payload) || name !== 'error') return
-      const { code, message, cause = '' } = payload as GatewayError
-      const detail = `${cause} (add an "error" listener to the worker)`
+      const { code, message, cause } = payload as GatewayError
+      const why = cause === undefined ? '' : `${cause}. `
+      const detail = `${why}Listen to "error" of the worker to hear of all of them.`
       if (!this.#warned.has(code)) process.emitWarning(message, { code, detail })
       this.#warned.add(code)
     } catch (error) {

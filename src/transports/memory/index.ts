@@ -123,7 +123,7 @@ class MemoryBroker implements MemoryTransport {
       if (group.full) return refuse(`A group has too many unsettled messages to take one more ${message.type}.`)
       routable = true
     }
-    if (!routable) return refuse(`No worker subscribes to ${message.type}.`)
+    if (!routable) return refuse(`No worker subscribes to ${message.type}: is one started, with this very transport?`)
     this.#newest += 1
     if (channel === 'results') this.#keep(message)
     for (const { group, queue } of routes) if (group.open) group.push(queue, message, this.#newest)

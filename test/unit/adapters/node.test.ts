@@ -198,6 +198,6 @@ describe('headers', () => {
     ['cache-control', 'no-store', 'public', 'no-store'],
     ['retry-after', '1', 5, '1'],
   ])('B17 %s: %s beside %s is %s', (...[name, value, existing, merged]) => {
-    expect(mergeHeader(name, value, () => existing)).toBe(merged)
+    expect(mergeHeader(name, value, { getHeader: () => existing })).toBe(merged)
   })
 })

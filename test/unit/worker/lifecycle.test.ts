@@ -220,7 +220,10 @@ describe('errors', () => {
     await send()
     await send({ body: Buffer.from('{'), contentType: 'application/json' })
     expect(warn.mock.calls.map(([, options]) => options)).toMatchObject([
-      { code: 'ERR_WORKER_FAILED', detail: 'Error: db1 is down (add an "error" listener to the worker)' },
+      {
+        code: 'ERR_WORKER_FAILED',
+        detail: 'Error: db1 is down. Listen to "error" of the worker to hear of all of them.',
+      },
       { code: 'ERR_MALFORMED_BODY' },
     ])
   })
