@@ -9,9 +9,20 @@ const alias = Object.entries(entries).map(([entry, file]) => ({
   replacement: fileURLToPath(new URL(file, import.meta.url)),
 }))
 
+/** Finds the brokers and stores to test with, or says why not. */
+const SERVERS = ['test/support/servers/setup.ts', 'test/support/kafka-global.ts']
+
+/** Integration tests that want brokers and stores, or processes by the dozen: minutes, where the others take seconds. */
+const ON_SERVERS = [
+  'test/integration/{amqp,kafka,postgres,redis,interop,servers}/**/*.test.ts',
+  'test/integration/{two-instances,demo-processes}.test.ts',
+]
+
 interface ProjectOptions {
+  include?: string[]
+  exclude?: string[]
   testTimeout?: number
-  globalSetup?: string
+  globalSetup?: string | string[]
 }
 
 function project(name: string, options: ProjectOptions = {}) {
@@ -25,6 +36,8 @@ function project(name: string, options: ProjectOptions = {}) {
 const results = process.env.TEST_RESULTS_DIR
 const reportFile = results && join(results, `${Date.now()}-${process.pid}.json`)
 
+const onServers = project('servers', { testTimeout: 30_000, globalSetup: SERVERS, include: ON_SERVERS })
+
 export default defineConfig(({ mode }) => {
   const deep = mode === 'deep' || process.env.DEEP === '1'
   return {
@@ -37,9 +50,10 @@ export default defineConfig(({ mode }) => {
       projects: [
         project('unit'),
         project('property', { testTimeout: 30_000 }),
-        project('contract', { testTimeout: 15_000 }),
+        project('contract', { testTimeout: 15_000, globalSetup: SERVERS }),
         project('race', { testTimeout: deep ? 600_000 : 120_000 }),
-        project('integration', { testTimeout: 30_000 }),
+        project('integration', { testTimeout: 30_000, exclude: ON_SERVERS }),
+        ...(mode === 'servers' ? [onServers] : []),
         project('packaging', { testTimeout: 120_000, globalSetup: 'test/packaging/setup.ts' }),
         project('repo', { testTimeout: 60_000 }),
       ],

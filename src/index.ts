@@ -35,6 +35,7 @@ export {
 } from './core/operation.js'
 export type { Operations, WaitOptions } from './core/operations.js'
 export type { OnGone } from './core/pending-requests.js'
+export { cloudEvents, nest, type Profile, type ProfileName, type ReplyNote, spring } from './core/profile.js'
 export type { InferEvents, SchemaMap, StandardSchema } from './core/schema.js'
 export type {
   ChangeListener,

@@ -40,7 +40,8 @@ export function eventBusTransport(bus = new EventEmitter()): Transport {
       const group = groups.get(key) ?? createGroup(bus, reading.kind)
       if (reading.kind === 'shared') groups.set(key, group)
       if (reading.kind === 'replay') {
-        const next = reading.from === 'beginning' ? 0 : Number(reading.from.after) + 1
+        const next =
+          reading.from === 'beginning' ? 0 : reading.from === 'now' ? log.length : Number(reading.from.after) + 1
         for (const [index, message] of log.slice(next).entries()) group.push(message, next + index)
       }
       const reader = group.join(subscription, onMessage)

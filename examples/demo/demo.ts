@@ -1,12 +1,12 @@
-import { memoryTransport } from 'respond-async'
 import { createUserGateway } from './gateway.js'
+import { openParts, type Parts } from './parts.js'
 import type { Framework, Settings } from './settings.js'
-import { startUsersProjection, type UsersProjection } from './users-projection.js'
+import { createUsers } from './users.js'
 import { createUserWorker } from './worker.js'
 
 /** What the servers serve. */
 export interface Demo extends ReturnType<typeof createUserGateway> {
-  readonly users: UsersProjection
+  readonly users: ReturnType<typeof createUsers>
 }
 
 /** A server that listens. */
@@ -34,28 +34,56 @@ export interface RunningDemo {
   close(): Promise<void>
 }
 
-/** Starts projection, worker, gateway and server. */
-export async function startDemo({ framework, port, waitMs }: Settings): Promise<RunningDemo> {
-  const transport = memoryTransport()
-  // Before the gateway: a user is in the projection before anybody hears of the 201.
-  const users = await startUsersProjection(transport)
-  const worker = createUserWorker(transport).on('error', (error) => console.error(`worker: ${error.message}`))
+/** Starts everything in this process: read model, worker, gateway and server. */
+export async function startDemo(settings: Settings): Promise<RunningDemo> {
+  const { transport, store, close } = await openParts(settings)
+  const worker = createUserWorker(transport, store.records)
+  worker.on('error', (error) => console.error(`worker: ${error.message}`))
+  await store.start()
   await worker.start()
-  const demo: Demo = { ...createUserGateway(transport, waitMs), users }
+
+  async function stopWorker() {
+    // Nobody is left who reads its results, so what it still does is not waited for.
+    await worker.close({ drainMs: 0 })
+    await store.close()
+    await close()
+  }
+
+  try {
+    const served = await startServed(settings, { transport, store })
+    const closeAll = async () => {
+      await served.close()
+      await stopWorker()
+    }
+    return { ...served, close: closeAll }
+  } catch (error) {
+    await stopWorker()
+    throw error
+  }
+}
+
+/** Starts read model, gateway and server, for workers that are somewhere. */
+export async function startServed(settings: Settings, parts: Omit<Parts, 'close'>): Promise<RunningDemo> {
+  const { framework, port, waitMs } = settings
+  const { transport } = parts
+  // A gateway knows of a memory store of its own that it ends with the process, and promises nothing beyond that.
+  const store = settings.store === 'memory' ? undefined : parts.store
+  // Before the gateway: a user is in the read model before anybody hears of the 201.
+  const users = createUsers(transport, store)
+  await users.start()
+  const demo: Demo = { ...createUserGateway({ transport, waitMs, ...(store && { store }) }), users }
   const { gateway } = demo
   gateway.on('error', (error) => console.error(`gateway: ${error.message}`))
-  await gateway.start()
 
-  // The gateway first: requests that wait get their answers while worker and connections are still there.
+  // The gateway first: requests that wait get their answers while connections are still there.
   async function close(server?: Listening) {
     await gateway.close()
     await server?.close()
     await users.close()
-    // Nobody is left who reads its results, so what it still does is not waited for.
-    await worker.close({ drainMs: 0 })
   }
 
   try {
+    await gateway.start()
     const { serve } = await SERVERS[framework]()
     const server = await serve(demo, port)
     return { port: server.port, gateway, close: () => close(server) }

@@ -1,18 +1,28 @@
-import { created, createGateway, type HookRequest, problem, type Transport } from 'respond-async'
+import { created, createGateway, type HookRequest, problem, type Store, type Transport } from 'respond-async'
 import { events } from './events.js'
 
 // Shorter than what platforms leave a process that is told to stop (Docker: 10 s).
 const DRAIN_MS = 5000
 
+interface GatewayParts {
+  readonly transport: Transport
+  /** Without one, the gateway has its own. */
+  readonly store?: Store
+  readonly waitMs: number
+}
+
 /** Makes the gateway and its one command; everything that HTTP says about users is decided here. */
-export function createUserGateway(transport: Transport, waitMs: number) {
+export function createUserGateway({ transport, store, waitMs }: GatewayParts) {
   // A client may always ask for a little more time than the gateway takes by itself.
   const maxWaitMs = Math.max(25_000, waitMs + 5000)
-  const gateway = createGateway({ transport, events, waitMs, maxWaitMs, principal, drainMs: DRAIN_MS })
+  const kept = store && { store }
+  const gateway = createGateway({ transport, events, waitMs, maxWaitMs, principal, drainMs: DRAIN_MS, ...kept })
   const createUser = gateway.command({
     publish: 'CreateUser::Requested',
     cancel: 'CreateUser::CancelRequested',
     methods: ['POST'],
+    // The worker gives the user the id of the operation.
+    creates: ({ id }) => id,
     outcomes: {
       'CreateUser::UserCreated': created(({ data }) => `/users/${data.id}`),
       'CreateUser::UserNotCreated': problem(({ data }) =>

@@ -1,8 +1,10 @@
 import { toShell } from './curl.js'
 import { startDemo } from './demo.js'
 import { documentedScenarios } from './requests.js'
+import { runRole } from './roles.js'
 import { runOnce } from './run-once.js'
-import { readSettings, type Settings } from './settings.js'
+import { type Role, readSettings, type Settings, UsageError } from './settings.js'
+import { supervise } from './supervisor.js'
 
 /** Starts the demo and prints what to try; SIGTERM and SIGINT drain it. */
 async function serve(settings: Settings): Promise<void> {
@@ -33,6 +35,20 @@ async function checkOnce(settings: Settings): Promise<void> {
   process.exitCode = differences === 0 ? 0 : 1
 }
 
+/** Keeps gateways and workers running, each in a process of its own; SIGTERM and SIGINT drain all of them. */
+async function serveApart(settings: Settings): Promise<void> {
+  const { transport, store, instances, workers, prefix } = settings
+  console.log(`# ${describe(settings)}, over ${transport}, kept in ${store}, names begin with ${prefix}`)
+  const many = (kind: Role['kind'], count: number) => Array.from({ length: count }, (_, index) => ({ kind, index }))
+  const supervised = supervise([...many('gateway', instances), ...many('worker', workers)])
+  const signal = await new Promise<string>((resolve) => {
+    process.on('SIGTERM', resolve).on('SIGINT', resolve)
+  })
+  console.log(`${signal}: draining`)
+  await supervised.stop()
+  console.log('drained')
+}
+
 function describe({ framework, waitMs }: Settings): string {
   return `respond-async on ${framework}, waits ${waitMs} ms for results`
 }
@@ -41,7 +57,13 @@ function fail(error: unknown): void {
   const { code, message } = error as NodeJS.ErrnoException
   const isTaken = code === 'EADDRINUSE'
   console.error(isTaken ? `The port is in use (${message}). Choose another one: PORT=3001 npm run demo` : message)
-  process.exitCode = 1
+  process.exitCode = error instanceof UsageError ? 2 : 1
+}
+
+/** What a start that fails leaves open would keep the process alive; it is started again instead. */
+function giveUp(error: unknown): void {
+  fail(error)
+  process.exit()
 }
 
 // Nobody has to read what it prints: `npm run demo | head` must not end it.
@@ -49,7 +71,9 @@ process.stdout.on('error', () => {})
 
 try {
   const settings = readSettings(process.env, process.argv.slice(2))
-  await (settings.once ? checkOnce(settings) : serve(settings))
+  if (settings.role) await runRole(settings, settings.role).catch(giveUp)
+  else if (settings.transport !== 'memory') await serveApart(settings)
+  else await (settings.once ? checkOnce(settings) : serve(settings))
 } catch (error) {
   fail(error)
 }

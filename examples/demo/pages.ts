@@ -7,29 +7,16 @@ export interface Page {
   readonly body: string
 }
 
-// The projection is fed by the same events as the gateway and is hardly ever behind; never for as long as this.
-const LAG_MS = 1000
-
 /** 200 while requests are taken, 503 before and while shutting down. */
-export function showHealth({ gateway }: Demo): Page {
-  const { isReady, durability } = gateway
+export function showHealth({ gateway, users }: Demo): Page {
+  const { durability } = gateway
+  const isReady = gateway.isReady && users.status.isReady && users.status.isConnected
   return json(isReady ? 200 : 503, { status: isReady ? 'ready' : 'not ready', durability })
 }
 
-/** The user with the id of its operation: whoever has the 201 can read the user. */
-export async function showUser({ gateway, users }: Demo, id: string): Promise<Page> {
-  const user = users.get(id) ?? (await whenCreated())
-  return user === undefined ? showNothing('There is no user with this id.') : json(200, user)
-
-  async function whenCreated() {
-    const operation = await gateway.operations.get(id)
-    return operation?.state === 'succeeded' ? users.whenThere(id, LAG_MS) : undefined
-  }
-}
-
-/** 404, also for a user who is still being created: so nothing may keep this answer. */
-export function showNothing(detail = 'There is no such page.'): Page {
-  return showProblem(404, 'Not found', detail)
+/** 404 for all that is not there. */
+export function showNothing(): Page {
+  return showProblem(404, 'Not found', 'There is no such page.')
 }
 
 /** A failure of the demo's own pages, in the form that the gateway's failures have. */

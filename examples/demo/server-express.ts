@@ -1,9 +1,9 @@
 import { createServer } from 'node:http'
 import express, { type ErrorRequestHandler, type Response } from 'express'
-import { handle, operations, problems } from 'respond-async/express'
+import { handle, operations, problems, read } from 'respond-async/express'
 import type { Demo, Listening } from './demo.js'
 import { listen } from './listen.js'
-import { type Page, showHealth, showNothing, showProblem, showUser } from './pages.js'
+import { type Page, showHealth, showNothing, showProblem } from './pages.js'
 
 /** The demo on Express. */
 export function serve(demo: Demo, port: number): Promise<Listening> {
@@ -11,7 +11,7 @@ export function serve(demo: Demo, port: number): Promise<Listening> {
   app.disable('x-powered-by').enable('strict routing')
   app.all('/users', handle(demo.createUser))
   app.use('/operations', operations(demo.gateway))
-  app.get('/users/:id', async (req, res) => send(res, await showUser(demo, req.params.id)))
+  app.get('/users/:id', read(demo.users, { gateway: demo.gateway }))
   app.get('/healthz', (_req, res) => send(res, showHealth(demo)))
   app.use((_req, res) => send(res, showNothing()))
   app.use(problems(demo.gateway), showError)

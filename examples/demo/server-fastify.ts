@@ -1,8 +1,8 @@
 import type { AddressInfo } from 'node:net'
 import Fastify, { type FastifyReply } from 'fastify'
-import { handle, operations, problems } from 'respond-async/fastify'
+import { handle, operations, problems, read } from 'respond-async/fastify'
 import type { Demo, Listening } from './demo.js'
-import { type Page, showHealth, showNothing, showProblem, showUser } from './pages.js'
+import { type Page, showHealth, showNothing, showProblem } from './pages.js'
 
 /** The demo on Fastify. */
 export async function serve(demo: Demo, port: number): Promise<Listening> {
@@ -16,9 +16,7 @@ export async function serve(demo: Demo, port: number): Promise<Listening> {
   app.register(problems(demo.gateway))
   app.register(operations(demo.gateway))
   app.all('/users', handle(demo.createUser))
-  app.get<{ Params: { id: string } }>('/users/:id', async (request, reply) => {
-    return send(reply, await showUser(demo, request.params.id))
-  })
+  app.get('/users/:id', read(demo.users, { gateway: demo.gateway }))
   app.get('/healthz', (_request, reply) => send(reply, showHealth(demo)))
   app.setNotFoundHandler((_request, reply) => send(reply, showNothing()))
   await app.listen({ port })

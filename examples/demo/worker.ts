@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { InferEvents, Transport } from 'respond-async'
+import type { InferEvents, RecordSpace, Transport } from 'respond-async'
 import { createWorker, type ResultEvent } from 'respond-async/worker'
 import { type CreateUser, events } from './events.js'
 
@@ -8,9 +8,11 @@ type Results = ResultEvent<InferEvents<typeof events>> | readonly ResultEvent<In
 // Far more than requests can wait at once: a simulated delay holds up nobody else.
 const CONCURRENCY = 10_000
 
-/** The back end: keeps usernames unique, and does what `simulate` says. */
-export function createUserWorker(transport: Transport) {
-  const idOf = new Map<string, string>()
+// As long as a request may run.
+const CANCELED_MS = 3_600_000
+
+/** The back end: keeps usernames unique in the records, and does what `simulate` says. */
+export function createUserWorker(transport: Transport, records: RecordSpace) {
   const running = new Map<string, AbortController>()
 
   return createWorker({ transport, events, concurrency: CONCURRENCY })
@@ -19,7 +21,9 @@ export function createUserWorker(transport: Transport) {
       running.set(id, canceled)
       try {
         await work(data, AbortSignal.any([signal, canceled.signal]), progress)
-        return answer(idOf, id, data)
+        // Another worker may have been told.
+        if ((await records.get(`canceled/${id}`)) !== undefined) return undefined
+        return await answer(records, id, data)
       } catch (error) {
         // A canceled request is settled without an answer; a worker that closes gives the request back.
         if (canceled.signal.aborted) return undefined
@@ -28,9 +32,9 @@ export function createUserWorker(transport: Transport) {
         running.delete(id)
       }
     })
-    .handle('CreateUser::CancelRequested', ({ data }) => {
+    .handle('CreateUser::CancelRequested', async ({ data }) => {
       running.get(data.id)?.abort()
-      return undefined
+      await records.put({ key: `canceled/${data.id}`, value: new Uint8Array(0), ttlMs: CANCELED_MS })
     })
 }
 
@@ -43,14 +47,14 @@ async function work({ simulate }: CreateUser, signal: AbortSignal, progress: (da
 }
 
 /** The request event has the operation's id, and the user gets it too: so a redelivered request finds its own user. */
-function answer(idOf: Map<string, string>, id: string, { username, age, simulate }: CreateUser): Results {
+async function answer(records: RecordSpace, id: string, { username, age, simulate }: CreateUser): Promise<Results> {
   const notCreated = (reason: 'duplicate' | 'outage') =>
     ({ type: 'CreateUser::UserNotCreated', data: { reason, username } }) as const
-  const create = () => {
-    const owner = idOf.get(username) ?? id
-    if (owner !== id) return notCreated('duplicate')
-    idOf.set(username, id)
-    return { type: 'CreateUser::UserCreated', data: { id, username, age } } as const
+  const create = async () => {
+    const isOwner = (await ownerOf(records, username, id)) === id
+    return isOwner
+      ? ({ type: 'CreateUser::UserCreated', data: { id, username, age } } as const)
+      : notCreated('duplicate')
   }
   switch (simulate?.outcome) {
     case 'duplicate':
@@ -61,8 +65,18 @@ function answer(idOf: Map<string, string>, id: string, { username, age, simulate
     case 'garbage':
       return { type: 'CreateUser::UserCreated', body: Buffer.from('{"id":'), contentType: 'application/json' }
     case 'twice':
-      return [create(), notCreated('duplicate')]
+      return [await create(), notCreated('duplicate')]
     default:
       return create()
   }
+}
+
+/** Who has the username: whoever wrote it first, whichever worker asks. */
+async function ownerOf(records: RecordSpace, username: string, id: string): Promise<string> {
+  const key = `username/${encodeURIComponent(username)}`
+  if ((await records.put({ key, value: Buffer.from(id), ifVersion: 0 })) !== undefined) return id
+  const owner = await records.get(key)
+  // Usernames are never given back; should a store lose one, the request comes again.
+  if (owner === undefined) throw new Error(`The owner of ${username} is not known.`)
+  return Buffer.from(owner.value).toString()
 }

@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { answerParserError, handleCommand } from '../http/handler.js'
 import { handleOperations, mountOperations } from '../http/operations.js'
 import { assertCommand, httpSettingsOf } from '../http/settings.js'
-import type { HttpReply, HttpRequest } from '../http/types.js'
+import type { HttpReply, HttpRequest, ReadSource } from '../http/types.js'
 import type { Command, GatewayContext } from '../index.js'
 import { toHttpRequest, writeReply } from './node.js'
 
@@ -58,6 +58,16 @@ export function operations(gateway: GatewayContext): ExpressHandler {
   mountOperations(gateway)
   return function respondAsyncOperations(req, res, next) {
     answer(req, res, (request) => handleOperations(gateway, request)).catch(next)
+  }
+}
+
+/**
+ * Answers reads from a read model.
+ * @example app.get('/users/:id', read(users, { gateway }))
+ */
+export function read<Options>(model: ReadSource<Options>, options: Options = {} as Options): ExpressHandler {
+  return function respondAsyncRead(req, res, next) {
+    answer(req, res, (request) => model.answer(request, options)).catch(next)
   }
 }
 

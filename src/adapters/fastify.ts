@@ -2,7 +2,7 @@ import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
 import { answerParserError, handleCommand } from '../http/handler.js'
 import { handleOperations, mountOperations } from '../http/operations.js'
 import { type AnyGateway, assertCommand, httpSettingsOf } from '../http/settings.js'
-import type { HttpReply, HttpRequest } from '../http/types.js'
+import type { HttpReply, HttpRequest, ReadSource } from '../http/types.js'
 import type { Command, GatewayContext } from '../index.js'
 import { eachHeader, mergeHeader, payloadOf, toHttpRequest, toText } from './node.js'
 
@@ -68,6 +68,14 @@ export function operations(gateway: AnyGateway): FastifyPluginAsync<{ readonly p
     scope.all(rest || '/', handler)
     scope.all(`${rest}/*`, handler)
   }
+}
+
+/**
+ * Answers reads from a read model.
+ * @example app.get('/users/:id', read(users, { gateway }))
+ */
+export function read<Options>(model: ReadSource<Options>, options: Options = {} as Options): RouteHandler {
+  return (request, reply) => answer(request, reply, (translated) => model.answer(translated, options))
 }
 
 /**

@@ -3,7 +3,7 @@ import { handleCommand } from '../http/handler.js'
 import { handleOperations, mountOperations } from '../http/operations.js'
 import { besideHead } from '../http/safe-headers.js'
 import { assertCommand } from '../http/settings.js'
-import type { HttpReply, HttpRequest } from '../http/types.js'
+import type { HttpReply, HttpRequest, ReadSource } from '../http/types.js'
 import type { Command, GatewayContext } from '../index.js'
 import { departureOf, toBytes } from './web.js'
 
@@ -39,6 +39,14 @@ export function respond<Data>(command: Command<Data>, request: Request, data: No
 export function operations(gateway: GatewayContext): FetchHandler {
   mountOperations(gateway)
   return (request) => answer((translated) => handleOperations(gateway, translated), request)
+}
+
+/**
+ * Answers reads from a read model.
+ * @example const serve = read(users, { gateway }); app.get('/users/:id', (c) => serve(c.req.raw))
+ */
+export function read<Options>(model: ReadSource<Options>, options: Options = {} as Options): FetchHandler {
+  return (request, context) => answer((translated) => model.answer(translated, options), request, context)
 }
 
 type Answer = (request: HttpRequest) => Promise<HttpReply>

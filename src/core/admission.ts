@@ -1,13 +1,14 @@
 import type { RequestOptions } from './command.js'
 import type { CommandPlan } from './definition.js'
 import { GatewayError } from './errors.js'
-import { toMessage } from './event.js'
+import { type EventMessage, toMessage } from './event.js'
 import { fingerprint } from './fingerprint.js'
 import { createId } from './ids.js'
 import type { Because } from './lifecycle.js'
 import type { Idempotency, NewOperation } from './operation.js'
 import { checkWait } from './options.js'
 import type { GatewayParts } from './parts.js'
+import { joinTrace } from './trace.js'
 
 /** The options of a request with the time at which it came. */
 export type Started = RequestOptions & { readonly startedAt: number }
@@ -82,13 +83,16 @@ export class Admission {
   ): NewOperation {
     const { settings } = this.#parts
     const { clock } = settings
-    const { principal, headers, traceparent, tracestate, tenant } = options
+    const { principal, headers, tenant } = options
+    const { traceparent, tracestate } = joinTrace(options.traceparent, options.tracestate)
     const id = createId(clock.now())
     const key = keyOf(command, input)
     const type = command.name
     const source = settings.service
-    const envelope = { id, correlationId: id, type, source, key, headers, traceparent, tracestate, tenant, data: input }
-    const request = toMessage(envelope, clock)
+    const { profile } = command.definition
+    const origin = { id, correlationId: id, type, source, key, headers, tenant, profile }
+    const request = toMessage({ ...origin, traceparent, tracestate, data: input }, clock)
+    this.#checkSize(request)
     const { operationTtlMs: ttlMs, retentionMs } = settings
     return {
       id,
@@ -99,6 +103,14 @@ export class Admission {
       retentionMs,
       idempotency,
     }
+  }
+
+  /** What the broker would refuse for ever must not wait for it in the outbox. */
+  #checkSize({ type, body }: EventMessage): void {
+    const { maxBodyBytes = Number.POSITIVE_INFINITY } = this.#parts.transport
+    if (body.length <= maxBodyBytes) return
+    const text = `The body of ${type} has ${body.length} bytes; the message broker takes ${maxBodyBytes}.`
+    throw new GatewayError('ERR_BODY_TOO_LARGE', text)
   }
 }
 

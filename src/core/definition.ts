@@ -2,6 +2,8 @@ import { GatewayError } from './errors.js'
 import type { Event } from './event.js'
 import type { Operation } from './operation.js'
 import { configError, type NumberRule, refuseUnknown, resolveNumbers } from './options.js'
+import type { Profile, ReplyNote } from './profile.js'
+import { checkProfile } from './profile-rules.js'
 
 /** The names in an event map. */
 export type EventType<Events> = keyof Events & string
@@ -29,18 +31,34 @@ export interface CommandDefinition<Events, Publish extends EventType<Events>, Ty
   readonly cancel?: EventType<Events>
   /** Requests with the same key are published in the order of their acceptance. */
   readonly key?: (data: Events[Publish]) => string | undefined
+  /**
+   * The id of what the operation creates, so that a read of it can say that it is being created. The request event is
+   * there only when the operation is new: derive the id of it, or give the operation's own.
+   */
+  readonly creates?: (operation: Operation) => string | undefined
   /** Overrides the gateway's `waitMs`. */
   readonly waitMs?: number
   /** How many operations of this command may run at the same time. */
   readonly maxOpen?: number
   /** What a repeated request gets while the first is running: its answer too, or a refusal. @default 'join' */
   readonly onConcurrent?: 'join' | 'conflict'
+  /** How the request event is written, for workers that exist already: `spring()`, `nest()`, `cloudEvents()`. @default native */
+  readonly profile?: Profile
+  /**
+   * Which declared type an answer stands for that names none of them; undefined for what its profile makes of it.
+   * Its data are what the worker has sent, unchecked. Must be a pure function of the event.
+   */
+  readonly resultType?: (event: Event, reply?: ReplyNote) => Types | `${Publish}::Failed` | undefined
+  /** Of a worker that answers with several values: the first is the result, or each is progress and their list is. @default 'one' */
+  readonly replies?: 'one' | 'many'
 }
 
 /** What a worker reports that could not carry out a request and declared no event for it. */
 export interface WorkerFailure {
   readonly reason: string
   readonly message?: string
+  /** What a worker of another kind has answered instead. */
+  readonly details?: unknown
 }
 
 /** The events that end a command, as a union that `event.type` narrows. */
@@ -91,13 +109,16 @@ const NUMBERS = { waitMs: [undefined, 0, 300_000], maxOpen: [undefined, 1, 100_0
   NumberRule
 >
 
-const OPTIONS = ['publish', 'outcomes', 'progress', 'cancel', 'key', 'waitMs', 'maxOpen', 'onConcurrent']
+const OPTIONS = [
+  ...['publish', 'outcomes', 'progress', 'cancel', 'key', 'waitMs', 'maxOpen', 'onConcurrent'],
+  ...['profile', 'resultType', 'replies', 'creates'],
+]
 
 function checkDefinition(definition: AnyDefinition, extraOptions: readonly string[]): void {
   if (!isType(definition?.publish)) {
     throw configError('publish', definition?.publish, 'the type of the request event')
   }
-  const { publish, outcomes, progress, cancel, key, onConcurrent } = definition
+  const { publish, outcomes, progress, cancel, onConcurrent } = definition
   refuseUnknown(definition, [...OPTIONS, ...extraOptions], `The command ${publish}`)
   if (typeof outcomes !== 'object' || outcomes === null || Object.keys(outcomes).length === 0) {
     throw configError(`outcomes of ${publish}`, outcomes, 'a table with at least one result event')
@@ -112,11 +133,27 @@ function checkDefinition(definition: AnyDefinition, extraOptions: readonly strin
   if (both !== undefined)
     throw new GatewayError('ERR_CONFIG', `${both} is a progress event and cannot be a result too.`)
   if (cancel !== undefined && !isType(cancel)) throw configError(`cancel of ${publish}`, cancel, 'an event type')
-  if (key !== undefined && typeof key !== 'function')
-    throw configError(`key of ${publish}`, key, 'a function of the data')
+  checkFunctions(definition)
   if (onConcurrent !== undefined && onConcurrent !== 'join' && onConcurrent !== 'conflict') {
     throw configError(`onConcurrent of ${publish}`, onConcurrent, "'join' or 'conflict'")
   }
+  checkForeign(definition)
+}
+
+/** What only matters for workers that exist already. */
+function checkForeign({ publish, profile, resultType, replies }: AnyDefinition): void {
+  if (profile !== undefined) checkProfile(profile, publish)
+  if (resultType !== undefined && typeof resultType !== 'function')
+    throw configError(`resultType of ${publish}`, resultType, 'a function of the event')
+  if (replies !== undefined && replies !== 'one' && replies !== 'many')
+    throw configError(`replies of ${publish}`, replies, "'one' or 'many'")
+}
+
+function checkFunctions({ publish, key, creates }: AnyDefinition): void {
+  if (key !== undefined && typeof key !== 'function')
+    throw configError(`key of ${publish}`, key, 'a function of the data')
+  if (creates !== undefined && typeof creates !== 'function')
+    throw configError(`creates of ${publish}`, creates, 'a function of the operation')
 }
 
 function isType(value: unknown): value is string {

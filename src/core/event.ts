@@ -2,6 +2,7 @@ import { isUtf8 } from 'node:buffer'
 import type { Clock } from './clock.js'
 import { GatewayError } from './errors.js'
 import { createId } from './ids.js'
+import type { Profile, ReplyNote } from './profile.js'
 
 /** What every event says about itself, whatever carries it. */
 export interface Envelope {
@@ -30,6 +31,10 @@ export interface EventMessage extends Envelope {
   readonly body: Uint8Array
   /** Where the results of this request event should go, as the transport of the gateway wrote it. */
   readonly replyTo?: string | undefined
+  /** How this request event is written for its worker. @default native */
+  readonly profile?: Profile | undefined
+  /** On an answer that is no event, and names no type: what it says of itself. */
+  readonly reply?: ReplyNote | undefined
 }
 
 /** An event as application code sees it. */
@@ -69,6 +74,8 @@ export function toMessage(init: EventInit, clock: Clock): EventMessage {
     dataSchema: init.dataSchema,
     headers: init.headers === undefined ? NO_HEADERS : copyHeaders(init.headers),
     replyTo: init.replyTo,
+    profile: init.profile,
+    reply: init.reply,
     contentType: init.contentType ?? 'application/json',
     body: init.body ?? encodeJson(init.data),
   }

@@ -119,6 +119,8 @@ export class CoreGateway<Events = Record<string, unknown>> implements GatewayCon
     if (known.length > 0 && foreign !== undefined) {
       throw configError(`There is no schema for the event ${foreign}; there are: ${known.sort().join(', ')}.`)
     }
+    if (plan.definition.replies === 'many' && !this.keepsOperations)
+      throw configError(`replies: 'many' of ${plan.name} needs a store, where the values are kept until the last one.`)
     if (this.#parts.commands.has(plan.name)) throw configError(`The command ${plan.name} exists already.`)
     if (this.#state !== 'new' || this.#starting) throw configError(`Declare the command ${plan.name} before start().`)
     this.#parts.commands.set(plan.name, plan)
@@ -191,7 +193,7 @@ export class CoreGateway<Events = Record<string, unknown>> implements GatewayCon
     if (watch) this.#opened(await watch)
     this.#housekeeping.start()
     this.#state = 'started'
-    lifecycle.note('started', { durability: this.durability })
+    lifecycle.note('started', { durability: this.durability, skippedChecks: transport.skippedChecks ?? [] })
   }
 
   /** Notes how to undo a step of the start. A gateway that was closed meanwhile goes no further. */

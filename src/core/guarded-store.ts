@@ -15,7 +15,10 @@ export function guardStore(store: Store, breaker: Breaker): Store {
   }
   const guardedStore: Store = {
     name: store.name,
-    durability: store.durability,
+    // Read again each time, as some stores know it only once they are connected.
+    get durability() {
+      return store.durability
+    },
     records: guardedRecords,
     start: () => store.start(),
     close: () => store.close(),

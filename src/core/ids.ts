@@ -9,6 +9,16 @@ const LENGTH = 26
 const POOL = Buffer.alloc(16_384)
 let next = POOL.length
 
+/** Where so many unused octets begin in the pool. */
+function take(length: number): number {
+  if (next + length > POOL.length) {
+    randomFillSync(POOL)
+    next = 0
+  }
+  next += length
+  return next - length
+}
+
 /** The last id that was made; its time is written anew only when a millisecond has passed. */
 const ID = Buffer.alloc(LENGTH)
 let writtenTime = -1
@@ -21,12 +31,16 @@ export function createId(now: number): string {
   const time = Math.floor(now)
   if (time !== writtenTime) ID.write(encodeTime(time, TIME_LENGTH), 'latin1')
   writtenTime = time
-  if (next + LENGTH > POOL.length) {
-    randomFillSync(POOL)
-    next = 0
-  }
-  for (let at = TIME_LENGTH; at < LENGTH; at += 1) ID[at] = ALPHABET[(POOL[next++] ?? 0) & 31] ?? 0
+  const from = take(LENGTH - TIME_LENGTH)
+  for (let at = 0; at < LENGTH - TIME_LENGTH; at += 1) ID[TIME_LENGTH + at] = ALPHABET[(POOL[from + at] ?? 0) & 31] ?? 0
   return ID.toString('latin1')
+}
+
+/** Random bytes as lower-case hexadecimal digits, never zeros alone. */
+export function createHex(bytes: number): string {
+  const from = take(bytes)
+  const made = POOL.toString('hex', from, from + bytes)
+  return /[^0]/.test(made) ? made : createHex(bytes)
 }
 
 /** When an id of ours was made, in milliseconds since the epoch; undefined for ids of other kinds. */

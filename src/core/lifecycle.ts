@@ -15,7 +15,8 @@ export interface ResultNote {
 
 /** What a gateway tells about its work; each is also published on the diagnostics channel `respond-async:<name>`. */
 export interface LifecycleEvents {
-  started: { readonly durability: Durability }
+  /** `skippedChecks` names what the transport wanted to check, and the broker denied to tell. */
+  started: { readonly durability: Durability; readonly skippedChecks: readonly string[] }
   draining: { readonly pending: number }
   stopped: Record<never, never>
   created: { readonly operation: Operation }

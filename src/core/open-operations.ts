@@ -42,6 +42,11 @@ export class OpenOperations {
     return this.#entries.has(id)
   }
 
+  /** The command of an operation that is counted here. */
+  commandOf(id: string): string | undefined {
+    return this.#entries.get(id)?.command
+  }
+
   /**
    * Counts one more operation, before anything is written for it.
    * @throws GatewayError ERR_OVERLOADED at the gateway's limit, ERR_TOO_MANY_REQUESTS at the caller's or command's.

@@ -1,3 +1,4 @@
+import { findCreation } from './creations.js'
 import { toMessage } from './event.js'
 import { lookAgain } from './last-look.js'
 import { isEnded, type Operation, type Settled } from './operation.js'
@@ -30,6 +31,11 @@ export class Operations {
   /** The operation as it stands, or undefined when there is none, or no longer. */
   get(id: string): Promise<Operation | undefined> {
     return this.#parts.store.get(id)
+  }
+
+  /** The operation that creates what has this id, as the commands say with `creates`; ended ones are given too. */
+  creating(id: string): Promise<Operation | undefined> {
+    return findCreation(this.#parts, id)
   }
 
   /** Waits for the end, or a change, and gives the operation as it stands then, or when time is up or the caller left. */

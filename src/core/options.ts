@@ -9,6 +9,11 @@ export interface CoreOptions {
   readonly transport: Transport
   /** Where operations live; `'none'` keeps none, and then nothing can be deferred. @default a memory store of its own */
   readonly store?: Store | 'none'
+  /**
+   * Who wakes those that wait here: a copy of all results that each gateway reads, or the store's `watch`, which spares
+   * the reading where there are many gateways. Either way one of them records each result. @default 'transport'
+   */
+  readonly wake?: 'transport' | 'store'
   /** Names this service in events, and in the reader group that its instances share. @default 'gateway' */
   readonly service?: string
   /** How long a request waits for its result. @default 5000 */
@@ -74,6 +79,7 @@ export const CORE_OPTIONS: readonly string[] = [
   'transport',
   'store',
   'service',
+  'wake',
   'clock',
   'events',
 ]
@@ -86,8 +92,8 @@ export function resolveOptions(options: CoreOptions, events: SchemaMap): CoreSet
   checkParts(options)
   checkSchemas(events)
   const numbers = resolveNumbers(NUMBERS, options as unknown as Readonly<Record<string, unknown>>)
-  const settings = { ...numbers, service: options.service ?? 'gateway', clock: options.clock ?? systemClock, events }
-  return settings as CoreSettings
+  const { service = 'gateway', wake = 'transport', clock = systemClock } = options
+  return { ...numbers, service, wake, clock, events } as CoreSettings
 }
 
 /**
@@ -167,12 +173,18 @@ function describe(value: object | null): string {
   return value === null ? 'null' : `an object with ${Object.keys(value).join(', ') || 'nothing in it'}`
 }
 
-function checkParts({ transport, store, service, clock }: CoreOptions): void {
+function checkParts({ transport, store, service, clock, wake }: CoreOptions): void {
   if (!hasMethods(transport, TRANSPORT_METHODS)) {
     throw configError('transport', transport, 'a transport, such as memoryTransport()')
   }
   if (store !== undefined && store !== 'none' && !hasMethods(store, STORE_METHODS)) {
     throw configError('store', store, "a store, such as memoryStore(), or 'none'")
+  }
+  if (wake !== undefined && wake !== 'transport' && wake !== 'store') {
+    throw configError('wake', wake, "'transport' or 'store'")
+  }
+  if (wake === 'store' && !(typeof store === 'object' && typeof store.watch === 'function')) {
+    throw configError('wake', wake, "'transport', as only a given store that has watch() can wake")
   }
   if (service !== undefined && !(typeof service === 'string' && /^[A-Za-z0-9._-]{1,64}$/.test(service))) {
     throw configError('service', service, '1 to 64 letters, digits, dots, hyphens and underscores')

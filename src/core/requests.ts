@@ -1,5 +1,6 @@
 import { Admission, type Admitted, type Asked, type Started } from './admission.js'
 import type { Reply, RequestOptions } from './command.js'
+import { creationRecord } from './creations.js'
 import type { CommandPlan } from './definition.js'
 import { GatewayError, isGatewayError, toGatewayError } from './errors.js'
 import { isEnded, type Operation } from './operation.js'
@@ -95,9 +96,12 @@ export class Requests {
   }
 
   /** Stores and hooks are other people's code: whatever they do, the one who asked is told. */
-  #publishOrFail(begun: Begun, made: Created): void {
+  #publishOrFail(begun: Begun, made: Created, isNoted = false): void {
+    const { command } = begun.admitted
     try {
-      this.#publish(begun, made)
+      const creates = made.created && command.definition.creates !== undefined
+      if (!creates || isNoted) this.#publish(begun, made)
+      else void this.#noteCreation(command, made.operation).then(() => this.#publishOrFail(begun, made, true))
     } catch (error) {
       this.#parts.open.close(begun.admitted.operation.id)
       this.#fail(begun, error)
@@ -131,6 +135,16 @@ export class Requests {
   #wait({ admitted, waiting, settle }: Begun, operation: Operation): void {
     waiting.limit(admitted.until - this.#parts.settings.clock.monotonic())
     waiting.whenEnded(new Wait(this.#replies, operation, { because: admitted.because, settle }))
+  }
+
+  /** Keeps where what is being created can be found by its own id; without it a read says 404, so it is only reported. */
+  async #noteCreation({ definition }: CommandPlan, operation: Operation): Promise<void> {
+    try {
+      const write = creationRecord(definition, operation, this.#parts.settings.operationTtlMs)
+      if (write !== undefined) await this.#parts.store.records.put(write)
+    } catch (error) {
+      this.#parts.lifecycle.error(error)
+    }
   }
 
   /** The error of a request whose operation was not created, as far as is known. */

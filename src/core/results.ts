@@ -1,12 +1,13 @@
 import type { CommandPlan } from './definition.js'
-import { GatewayError } from './errors.js'
+import { GatewayError, isGatewayError } from './errors.js'
 import { type Event, type EventMessage, parseData, toEvent } from './event.js'
 import { normaliseId } from './ids.js'
 import type { LifecycleEvent, LifecycleEvents, ResultNote } from './lifecycle.js'
 import { type Ending, isEnded, type Operation, type Settled } from './operation.js'
 import type { GatewayParts } from './parts.js'
 import { validateData } from './schema.js'
-import type { Delivery, Settlement } from './transport.js'
+import type { Delivery, Reader, Settlement } from './transport.js'
+import { type ResultSink, UntypedResults } from './untyped-results.js'
 
 type ResultEventName = {
   [Name in LifecycleEvent]: LifecycleEvents[Name] extends ResultNote ? Name : never
@@ -36,23 +37,31 @@ export class Results {
   readonly #reported = new Set<string>()
   /** Messages that the one reader has found to be sound and the other is about to see. */
   readonly #checked = new WeakSet<EventMessage>()
+  readonly #untyped: UntypedResults
   #orphans = { since: 0, kept: 0 }
 
   constructor(parts: GatewayParts) {
     this.#parts = parts
+    this.#untyped = new UntypedResults(parts)
     for (const command of parts.commands.values()) {
       for (const type of command.resultTypes) this.#byType.set(type, [...(this.#byType.get(type) ?? []), command])
       for (const type of command.progressTypes) this.#progressTypes.add(type)
     }
   }
 
-  /** Starts the readers that the store calls for; the returned function closes them. */
+  /** Starts the readers that the store and the option `wake` call for; the returned function closes them. */
   async subscribe(): Promise<() => Promise<void>> {
     const { transport, storeKind, settings } = this.#parts
     const topic = { channel: 'results', types: [...this.#byType.keys(), ...this.#progressTypes] } as const
-    // With a store of its own the gateway is the only one that can record: its own copy is then all it needs.
-    const onOwn = (message: EventMessage) => (storeKind === 'own' ? this.#recordAlone(message) : this.wake(message))
-    const readers = [await transport.subscribe({ ...topic, reading: { kind: 'own' } }, onOwn)]
+    // With a store of its own the gateway is the only one that can record: its own copy is then all it needs. What was
+    // sent to this reader alone no recorder will see.
+    const isAlone = ({ isDirect = false }: Delivery) => storeKind === 'own' || (storeKind === 'given' && isDirect)
+    const onOwn = (message: EventMessage, delivery: Delivery) =>
+      isAlone(delivery) ? this.#recordAlone(message, delivery) : this.wake(message, delivery)
+    const readers: Reader[] = []
+    if (settings.wake === 'transport') {
+      readers.push(await transport.subscribe({ ...topic, reading: { kind: 'own' } }, onOwn))
+    }
     if (storeKind === 'given') {
       const group = `${settings.service}.recorder`
       const reading = { kind: 'shared', group, concurrency: RECORDER_CONCURRENCY } as const
@@ -63,9 +72,9 @@ export class Results {
   }
 
   /** Reads this gateway's own copy: what nobody here waits for is dropped unread. Never rejects. */
-  wake(message: EventMessage): Promise<undefined> {
+  wake(message: EventMessage, delivery: Delivery): Promise<undefined> {
     const id = normaliseId(message.correlationId)
-    if (id !== undefined && this.#parts.pending.has(id)) return this.#wake(id, message)
+    if (id !== undefined && this.#parts.pending.has(id)) return this.#wake(id, message, delivery)
     this.#note('skipped', id, message)
     return DONE
   }
@@ -73,26 +82,54 @@ export class Results {
   /** Reads the shared copy: every result of a running operation ends up in the store, whoever waits for it or not. */
   record(message: EventMessage, delivery: Delivery): Promise<Settlement> {
     const id = normaliseId(message.correlationId)
-    if (id !== undefined && this.#byType.has(message.type)) return this.#recordResult(id, message, delivery)
-    return this.#recordOfNoResult(id, message)
+    if (id !== undefined && this.#isTyped(message)) return this.#recordResult(id, message, delivery)
+    return this.#recordOfNoResult(id, message, delivery)
   }
 
-  async #recordOfNoResult(id: string | undefined, message: EventMessage): Promise<Settlement> {
+  /** One of several values may have a declared type, and is no result for all that. */
+  #isTyped({ type, reply }: EventMessage): boolean {
+    return reply === undefined && this.#byType.has(type)
+  }
+
+  async #recordOfNoResult(id: string | undefined, message: EventMessage, delivery: Delivery): Promise<Settlement> {
     if (id === undefined) this.#note('foreign', id, message)
-    else if (!this.#progressTypes.has(message.type)) await this.#recordUndeclared(id, message)
-    else if (!(await this.#progress(id, message))) this.#note('malformed', id, message)
+    else if (!this.#progressTypes.has(message.type)) {
+      const sink = {
+        ...this.#sink(id),
+        use: (named: EventMessage) => this.#recordResult(id, named, delivery),
+        refuse: (refused: EventMessage) => this.#recordUndeclared(id, refused),
+      }
+      return (await this.#untyped.take({ id, message, isInOrder: delivery.isDirect === true }, sink)) ?? 'ack'
+    } else if (!(await this.#progress(id, message))) this.#note('malformed', id, message)
     return 'ack'
   }
 
-  #recordAlone(message: EventMessage): Promise<Settlement | undefined> {
-    return this.record(message, { attempt: LOOK_UPS }).catch(this.#report)
+  #recordAlone(message: EventMessage, delivery: Delivery): Promise<Settlement | undefined> {
+    return this.record(message, { ...delivery, attempt: LOOK_UPS }).catch(this.#report)
   }
 
-  #wake(id: string, message: EventMessage): Promise<undefined> {
-    if (this.#byType.has(message.type))
-      return this.#complete(id, message).then((settled) => this.#noteKept(id, message, settled), this.#report)
-    if (!this.#progressTypes.has(message.type)) return DONE
-    return this.#progress(id, message).then(() => undefined, this.#report)
+  #wake(id: string, message: EventMessage, { isDirect = false }: Delivery): Promise<undefined> {
+    if (this.#isTyped(message)) return this.#wakeResult(id, message)
+    const woken = this.#progressTypes.has(message.type)
+      ? this.#progress(id, message)
+      : this.#untyped.take({ id, message, isInOrder: isDirect }, this.#sink(id))
+    return woken.then(ignore, this.#report)
+  }
+
+  #wakeResult(id: string, message: EventMessage): Promise<undefined> {
+    return this.#complete(id, message).then((settled) => this.#noteKept(id, message, settled), this.#report)
+  }
+
+  /** What this gateway's own reader makes of answers without a declared type: what is none the recorder reports. */
+  #sink(id: string): ResultSink {
+    return {
+      use: (named) => this.#wakeResult(id, named),
+      spoil: (plan, message, error) => {
+        this.#report(error)
+        return this.#settleNoting(id, this.#unsound(plan, message, error), message).then(ignore)
+      },
+      refuse: () => DONE,
+    }
   }
 
   readonly #report = (error: unknown): undefined => {
@@ -131,10 +168,11 @@ export class Results {
     return 'ack'
   }
 
-  async #recordUndeclared(id: string, message: EventMessage): Promise<void> {
+  async #recordUndeclared(id: string, message: EventMessage): Promise<Settlement> {
     const operation = await this.#parts.store.get(id)
     if (operation === undefined) this.#note('foreign', id, message)
     else await this.#noteUnexpected(operation, message)
+    return 'ack'
   }
 
   async #noteUnexpected(operation: Operation, message: EventMessage): Promise<void> {
@@ -148,7 +186,7 @@ export class Results {
     if (this.#reported.has(type) || this.#reported.size >= REPORTED_LIMIT) return
     this.#reported.add(type)
     const declared = this.#parts.commands.get(command)?.resultTypes ?? []
-    const text = `${type} is no result of ${command}; there are: ${declared.join(', ')}.`
+    const text = `${type || 'An answer without a type'} is no result of ${command}; there are: ${declared.join(', ')}.`
     this.#parts.lifecycle.error(new GatewayError('ERR_UNEXPECTED_RESULT', text))
   }
 
@@ -214,8 +252,9 @@ export class Results {
   }
 
   #unsound(command: CommandPlan, message: EventMessage, error: unknown): Ending {
-    const why = error instanceof SyntaxError ? 'it is not valid JSON' : 'it does not match its schema'
-    const text = `The result event ${message.type} cannot be used: ${why}.`
+    const isIssue = isGatewayError(error) && error.code === 'ERR_INVALID_INPUT'
+    const why = isIssue ? 'it does not match its schema' : 'it cannot be told what it stands for'
+    const text = `The result event ${message.type} cannot be used: ${error instanceof SyntaxError ? 'it is not valid JSON' : why}.`
     return { state: 'failed', error: { code: 'ERR_MALFORMED_RESULT', message: text }, command: command.name }
   }
 
@@ -257,3 +296,5 @@ export class Results {
     this.#parts.lifecycle.note(name, { id, type: message.type })
   }
 }
+
+function ignore(): undefined {}

@@ -14,12 +14,16 @@ export type Channel = 'requests' | 'results'
 /**
  * The three kinds of reading. `own`: a copy of everything from now on, for this reader alone, redelivered never.
  * `shared`: the group shares one durable copy, each event is delivered until one member has settled it.
- * `replay`: everything from the beginning, or behind a position, and then on as it comes.
+ * `replay`: everything from the beginning, behind a position, or from now on, in order, and then on as it comes.
+ * A replay that would have gaps is refused with ERR_CONFIG.
  */
 export type Reading =
   | { readonly kind: 'own' }
   | { readonly kind: 'shared'; readonly group: string; readonly concurrency?: number }
-  | { readonly kind: 'replay'; readonly from: 'beginning' | { readonly after: string } }
+  | { readonly kind: 'replay'; readonly from: ReplayStart }
+
+/** Where a replay starts; `after` is the position of a delivery of an earlier replay. */
+export type ReplayStart = 'beginning' | 'now' | { readonly after: string }
 
 /** What a reader wants. */
 export interface Subscription {
@@ -38,6 +42,11 @@ export interface Delivery {
   readonly attempt: number
   /** Where the message stands in the channel, for a later replay; only with the reading `replay`. */
   readonly position?: string | undefined
+  /**
+   * True when it was sent to an address of this very reader: no shared reader will get it, and messages with the same
+   * correlation id come in the order in which they were sent. Only with the reading `own`.
+   */
+  readonly isDirect?: boolean | undefined
 }
 
 /** Gets each message; a rejection means `requeue`, no value means `ack`. Only shared readings are settled. */
@@ -47,6 +56,8 @@ export type MessageHandler = (message: EventMessage, delivery: Delivery) => Prom
 export interface Reader {
   /** Resolves when everything that was there at the time of the subscription has been handled. */
   readonly caughtUp: Promise<void>
+  /** Resolves, to the reason, when the reader has ended by itself and will get nothing more; absent where it never does. */
+  readonly ended?: Promise<unknown>
   /** Takes no more messages, and resolves when the running handlers have settled theirs. */
   close(): Promise<void>
 }
@@ -69,6 +80,10 @@ export interface TransportListener {
 export interface Transport {
   readonly name: string
   readonly durability: Durability
+  /** The largest body that the broker takes, in bytes; requests with a larger one are refused before anything is written. */
+  readonly maxBodyBytes?: number | undefined
+  /** Checks at the start that the broker denied. */
+  readonly skippedChecks?: readonly string[] | undefined
   /** Each user of the transport starts it once; the first call connects. */
   start(listener?: TransportListener): Promise<void>
   /** Called once by each user that started it: the last call ends what this transport opened, more do nothing. */

@@ -33,3 +33,14 @@ export function matchesIfMatch(ifMatch: string | undefined, etag: string): boole
   if (ifMatch === undefined || ifMatch.trim() === '*') return true
   return !etag.startsWith('W/') && readList(ifMatch, readEntityTag).includes(etag)
 }
+
+/**
+ * Tells whether a copy of this time is still good, so that a GET is answered 304 (RFC 9110 section 13.1.3). Asked only
+ * where there is no `If-None-Match`; false for what is no HTTP date.
+ */
+export function isNotModifiedSince(ifModifiedSince: string | undefined, lastModified: number): boolean {
+  // The three forms of RFC 9110 section 5.6.7 all begin with the name of a day; Date.parse takes much more.
+  if (ifModifiedSince === undefined || !/^[A-Z][a-z]{2}/.test(ifModifiedSince)) return false
+  const time = Date.parse(ifModifiedSince)
+  return Math.floor(lastModified / 1000) * 1000 <= time
+}

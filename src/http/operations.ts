@@ -105,9 +105,17 @@ async function find({ gateway, request, settings, id }: Visit): Promise<Operatio
   if (verb === 'read') settings.reads.count(JSON.stringify([id, principal]), gateway.settings.clock.monotonic())
   const operation = await gateway.operations.get(id)
   if (operation === undefined) throw isPurged(gateway, id) ? gone() : notFound()
-  const { authorize = isOwner } = settings
-  if (!(await callHook('authorize', () => authorize(operation, principal, verb)))) throw notFound()
+  if (!(await isPermitted(settings, operation, { principal, verb }))) throw notFound()
   return operation
+}
+
+/** Whether somebody may do this with an operation. */
+export async function isPermitted(
+  { authorize = isOwner }: HttpSettings,
+  operation: Operation,
+  { principal, verb }: { readonly principal: string | undefined; readonly verb: Verb },
+): Promise<boolean> {
+  return callHook('authorize', () => authorize(operation, principal, verb))
 }
 
 function isOwner(operation: Operation, principal: string | undefined): boolean {

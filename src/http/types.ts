@@ -35,3 +35,8 @@ export interface HttpReply {
   /** True while shutting down: on HTTP/1.1 the adapter adds `Connection: close`. */
   readonly closeConnection?: boolean | undefined
 }
+
+/** Something that answers reads, as adapters take it. */
+export interface ReadSource<Options> {
+  answer(request: HttpRequest, options: Options): Promise<HttpReply>
+}

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { createId } from '../core/ids.js'
 import type { Operation } from '../core/operation.js'
 import { type ContractCase, type ContractOptions, refuses, toCases } from './contract.js'
 import { atOnce, type StoreCases, StoreKit, type StoreSetup, TTL_MS } from './store-kit.js'
@@ -58,6 +59,13 @@ const LEASE = { olderThanMs: 0, leaseMs: 600_000, limit: 100 }
 const idsOf = (operations: readonly Operation[]): string[] => operations.map(({ id }) => id)
 
 const OUTBOX: StoreCases = {
+  'a request event keeps its profile, as whoever publishes it again must write it in the same way': async (kit) => {
+    const profile = { name: 'nest', answers: 'event', pattern: { cmd: 'ask' } } as const
+    const id = createId(Date.now())
+    await kit.created({ id, request: kit.event('Contract::Asked', { correlationId: id, profile }) })
+    const { operations } = await kit.store.leaseUnpublished(LEASE)
+    assert.deepEqual(operations[0]?.request?.profile, profile)
+  },
   'FM-B1 operations whose request is not known to be published are lent, the oldest first': async (kit) => {
     const ids = []
     for (let index = 0; index < 5; index += 1) ids.push((await kit.created()).id)

@@ -2,7 +2,15 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { systemClock } from '../core/clock.js'
 import { type EventMessage, toMessage } from '../core/event.js'
 import { createId } from '../core/ids.js'
-import type { Channel, Delivery, MessageHandler, Reader, Subscription, Transport } from '../core/transport.js'
+import type {
+  Channel,
+  Delivery,
+  MessageHandler,
+  Reader,
+  ReplayStart,
+  Subscription,
+  Transport,
+} from '../core/transport.js'
 import { type Body, type ContractOptions, until } from './contract.js'
 
 /** A reader, and what it has got so far. */
@@ -71,7 +79,7 @@ export class TransportKit {
   }
 
   /** Opens a replay. */
-  replay(from: 'beginning' | { readonly after: string }, handle?: MessageHandler): Promise<Inbox> {
+  replay(from: ReplayStart, handle?: MessageHandler): Promise<Inbox> {
     return this.#open({ channel: 'results', types: [this.resultType], reading: { kind: 'replay', from } }, handle)
   }
 

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { refuses } from './contract.js'
 import { createGate, idsOf, many, type TransportCases } from './transport-kit.js'
+import { REPLAY } from './transport-replays.js'
 
 const OWN: TransportCases = {
   'an own reader gets what is published from its opening on': async (kit) => {
@@ -212,78 +213,6 @@ const SETTLING: TransportCases = {
     const staying = await kit.worker()
     await kit.until(() => staying.ids.length >= 3)
     assert.deepEqual([...staying.ids].sort(), idsOf(sent).sort())
-  },
-}
-
-const REPLAY: TransportCases = {
-  'a replay gives everything from the beginning, in order, and goes on': async (kit) => {
-    const past = await kit.answer(...many(20))
-    const inbox = await kit.replay('beginning')
-    await inbox.caughtUp
-    assert.deepEqual(inbox.ids, idsOf(past))
-    const later = await kit.answer(...many(5))
-    await kit.until(() => inbox.ids.length >= 25)
-    assert.deepEqual(inbox.ids, idsOf([...past, ...later]))
-  },
-  'a replay goes on behind a position': async (kit) => {
-    const sent = await kit.answer(...many(6))
-    const first = await kit.replay('beginning')
-    await first.caughtUp
-    const after = first.deliveries[2]?.position
-    assert.equal(typeof after, 'string')
-    const second = await kit.replay({ after: after ?? '' })
-    await second.caughtUp
-    assert.deepEqual(second.ids, idsOf(sent).slice(3))
-    assert.deepEqual(second.deliveries[0]?.position, first.deliveries[3]?.position)
-  },
-  'a replay behind the newest position gets what comes next': async (kit) => {
-    await kit.answer({})
-    const first = await kit.replay('beginning')
-    await first.caughtUp
-    const second = await kit.replay({ after: first.deliveries.at(-1)?.position ?? '' })
-    await second.caughtUp
-    const later = await kit.answer({})
-    await kit.until(() => second.ids.length >= 1)
-    assert.deepEqual(second.ids, idsOf(later))
-  },
-  'a replay handles one message at a time': async (kit) => {
-    await kit.answer(...many(5))
-    let running = 0
-    let most = 0
-    const inbox = await kit.replay('beginning', async () => {
-      running += 1
-      most = Math.max(most, running)
-      await kit.quiet()
-      running -= 1
-      return undefined
-    })
-    await inbox.caughtUp
-    assert.equal(most, 1)
-    assert.equal(inbox.ids.length, 5)
-  },
-  'FM-G10 a replay tries a failed message again, and skips nothing': async (kit) => {
-    const [one, two, three] = await kit.answer({}, { key: 'poison' }, {})
-    const inbox = await kit.replay('beginning', async ({ key }, { attempt }) => {
-      if (key === 'poison' && attempt < 3) throw new Error('a handler that fails')
-      return 'ack'
-    })
-    await inbox.caughtUp
-    assert.deepEqual(inbox.ids, [one?.id, two?.id, two?.id, two?.id, three?.id])
-  },
-  'two replays do not disturb each other': async (kit) => {
-    const sent = await kit.answer(...many(10))
-    const inboxes = [await kit.replay('beginning'), await kit.replay('beginning')]
-    for (const inbox of inboxes) {
-      await inbox.caughtUp
-      assert.deepEqual(inbox.ids, idsOf(sent))
-    }
-  },
-  'a closed replay gets nothing more': async (kit) => {
-    const inbox = await kit.replay('beginning')
-    await inbox.close()
-    await kit.answer({})
-    await kit.quiet()
-    assert.deepEqual(inbox.ids, [])
   },
 }
 

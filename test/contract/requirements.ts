@@ -157,8 +157,8 @@ export const REQUIREMENTS: Readonly<Record<string, Requirement>> = {
   E14: { summary: '303 is not stored', test: 'src/testing/http' },
   E15: { summary: 'Vary names what chose the content', test: 'src/testing/http' },
   E16: { summary: 'what has Vary: Prefer is not stored, or revalidated', test: 'test/contract/http-gaps.test.ts' },
-  E17: { summary: 'a read model promises no freshness', notOurs: 'read models are not part of this package yet' },
-  E18: { summary: 'validators of a read model', notOurs: 'read models are not part of this package yet' },
+  E17: { summary: 'a read model promises no freshness', test: 'test/unit/read-model/' },
+  E18: { summary: 'validators of a read model', test: 'test/unit/read-model/' },
   E19: { summary: '429 is not stored', test: 'src/testing/http' },
   E20: { summary: 'Date is there', test: 'src/testing/http' },
 

@@ -8,8 +8,8 @@ const JSON_BODY = { 'content-type': 'application/json' }
 const children = new Set<Child>()
 
 /** Starts an example and waits until it listens. */
-async function start(file: string): Promise<Child> {
-  const child = await startChild(`examples/${file}`)
+async function start(file: string, env?: Record<string, string>): Promise<Child> {
+  const child = await startChild(`examples/${file}`, env ? { env } : {})
   children.add(child)
   await answers(child)
   return child
@@ -54,6 +54,24 @@ describe('examples', () => {
       expect(await child.stop()).toBe(0)
     },
   )
+
+  it('nest-gateway answers from a controller: at once, later, and negatively', async () => {
+    const child = await start('nest-gateway/main.ts', { TSX_TSCONFIG_PATH: 'examples/nest-gateway/tsconfig.json' })
+    const post = (username: string, headers = {}) =>
+      fetch(`${child.origin}/users`, {
+        method: 'POST',
+        headers: { ...JSON_BODY, ...headers },
+        body: JSON.stringify({ username }),
+      })
+    expect((await post('ada')).status).toBe(201)
+    expect((await post('ada')).status).toBe(409)
+    const accepted = await post('grace', { prefer: 'respond-async' })
+    expect(accepted.status).toBe(202)
+    const late = await fetch(child.origin + accepted.headers.get('location'), { headers: { prefer: 'wait=5' } })
+    expect([late.status, await late.json()]).toMatchObject([201, { username: 'grace' }])
+    expect(await child.stop()).toBe(0)
+    // Nest takes its time to be loaded.
+  }, 90_000)
 
   it('fastify-memory refuses by the schema of its route', async () => {
     const child = await start('fastify-memory/main.ts')
@@ -133,11 +151,16 @@ describe('the existing service', () => {
 describe('the folders of the examples', () => {
   const sizes = [
     ['express-memory/main.ts', 60],
+    ['express-amqp/main.ts', 60],
     ['fastify-memory/main.ts', 60],
+    ['fastify-kafka/main.ts', 60],
     ['hono-memory/main.ts', 60],
     ['existing-service/after.ts', 60],
     ['without-http/main.ts', 60],
     ['custom-transport/main.ts', 60],
+    ['nest-gateway/main.ts', 70],
+    ['nest-worker/main.ts', 60],
+    ['spring-worker/src/main/java/example/Users.java', 60],
   ] as const
 
   it.each(sizes)('%s has at most %d lines, and a README of one paragraph', (file, most) => {

@@ -79,7 +79,9 @@ console.log(common.isGatewayError(own), isGatewayError(foreign), foreign instanc
 })
 
 describe('each subpath with only its own peer', () => {
-  const free = ['', '/fetch', '/worker', '/client', '/testing', '/memory'].map((subpath) => `respond-async${subpath}`)
+  const free = ['', '/fetch', '/worker', '/client', '/testing', '/memory', '/amqp', '/redis', '/postgres'].map(
+    (subpath) => `respond-async${subpath}`,
+  )
 
   it.each([
     { peers: [], specifiers: free },
@@ -101,5 +103,17 @@ for (const peer of ['express', 'fastify']) {
     )
     const expected = [...specifiers.map((specifier) => `${specifier} true`), ...peers.map((peer) => `has ${peer}`)]
     expect((await consumer.node('main.mjs')).trim().split('\n')).toEqual(expected)
+  })
+
+  it('says how to install the client of a broker that is not there', async () => {
+    const consumer = makeConsumer([])
+    consumer.write(
+      'main.mjs',
+      `import { amqp } from 'respond-async/amqp'
+await amqp({ url: 'amqp://localhost' }).start().catch(({ code, message }) => console.log(code, message))`,
+    )
+    expect(await consumer.node('main.mjs')).toMatch(
+      /^ERR_CONFIG The package amqplib is not installed: npm install amqplib\./,
+    )
   })
 })

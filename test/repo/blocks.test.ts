@@ -162,6 +162,7 @@ describe('the code of the pages', () => {
       expect({ differing, printed }).toMatchObject({ differing: [] })
       expect(unhandled).toEqual([])
     },
-    30_000,
+    // A database inside the process takes its time to start.
+    120_000,
   )
 })

@@ -7,7 +7,7 @@ export const ROOT = fileURLToPath(new URL('../../', import.meta.url))
 /** Files by their paths from the root, with forward slashes. */
 export type Files = ReadonlyMap<string, string>
 
-const IGNORED = new Set(['node_modules', 'dist', 'coverage', '.git'])
+const IGNORED = new Set(['node_modules', 'dist', 'coverage', '.git', 'target'])
 
 /** Reads a file by its path from the root. */
 export function readText(path: string): string {

@@ -35,9 +35,19 @@ const RULES: Readonly<Record<string, Rule>> = {
     packages: [],
     node: true,
   },
+  'src/transports/amqp': { ours: ['src/core', 'src/transports/profiles'], packages: ['amqplib'], node: true },
+  'src/transports/kafka': {
+    ours: ['src/core', 'src/transports/profiles'],
+    packages: ['@platformatic/kafka'],
+    node: true,
+  },
   'src/transports': { ours: ['src/core'], packages: [], node: true },
-  'src/stores': { ours: ['src/core'], packages: [], node: true },
+  // What every durable store needs.
+  'src/stores/codec.ts': { ours: ['src/core'], packages: [], node: true },
+  'src/stores/group-commit.ts': { ours: [], packages: [], node: false },
+  'src/stores': { ours: ['src/core', 'src/stores/codec.ts', 'src/stores/group-commit.ts'], packages: [], node: true },
   'src/worker': { ours: ['src/core'], packages: ['eventemitter3'], node: true },
+  'src/read-model': { ours: ['src/core', 'src/http'], packages: ['eventemitter3'], node: true },
   'src/testing': { ours: ['src/core', 'src/http', ...MEMORY], packages: [], node: true },
   // Runs in browsers.
   'src/client': { ours: [], packages: [], node: false },

@@ -1,8 +1,8 @@
 import type { Clock } from '../../core/clock.js'
 import { GatewayError } from '../../core/errors.js'
 import type { EventMessage } from '../../core/event.js'
+import { Fifo } from '../../core/fifo.js'
 import type { Delivery, Reading, Settlement } from '../../core/transport.js'
-import { Fifo } from './fifo.js'
 import type { Entry, Member } from './member.js'
 
 /** What a group is, and what it needs of the transport around it. */
@@ -117,7 +117,10 @@ export class Group {
   // A gap in a replay would never be noticed, so it ends where it would get one.
   #fallBehind(): void {
     const reason = `A replay was ended: it is ${this.#unsettled} results behind (option maxQueued).`
-    for (const member of this.members) void this.leave(member, reason)
+    for (const member of this.members) {
+      void this.leave(member, reason)
+      member.end(new GatewayError('ERR_OVERLOADED', reason))
+    }
     process.emitWarning(reason)
   }
 

@@ -1,6 +1,7 @@
 import { type Clock, systemClock } from '../../core/clock.js'
 import { GatewayError } from '../../core/errors.js'
 import type { EventMessage } from '../../core/event.js'
+import { Fifo } from '../../core/fifo.js'
 import { refuseUnknown } from '../../core/options.js'
 import type {
   Channel,
@@ -8,10 +9,10 @@ import type {
   PublishOptions,
   Reader,
   Reading,
+  ReplayStart,
   Subscription,
   Transport,
 } from '../../core/transport.js'
-import { Fifo } from './fifo.js'
 import { Group } from './group.js'
 import { type Entry, Member } from './member.js'
 
@@ -140,7 +141,7 @@ class MemoryBroker implements MemoryTransport {
     const concurrency = reading.kind === 'replay' ? 1 : reading.kind === 'shared' ? reading.concurrency : undefined
     const member = new Member(onMessage, queues, concurrency)
     group.join(member, this.#newest)
-    return { caughtUp: member.caughtUp, close: () => group.leave(member) }
+    return { caughtUp: member.caughtUp, ended: member.ended, close: () => group.leave(member) }
   }
 
   #assertOpen(): void {
@@ -149,8 +150,9 @@ class MemoryBroker implements MemoryTransport {
   }
 
   /** The results behind the position where a replay starts. */
-  #past(channel: Channel, from: 'beginning' | { readonly after: string }): Kept[] {
+  #past(channel: Channel, from: ReplayStart): Kept[] {
     if (channel !== 'results') throw new GatewayError('ERR_CONFIG', 'The memory transport replays results only.')
+    if (from === 'now') return []
     const after = from === 'beginning' ? 0 : /^\d{1,15}$/.test(from.after) ? Number(from.after) : Number.NaN
     if (after >= this.#dropped && after <= this.#newest)
       return this.#log.values().filter(({ number }) => number > after)

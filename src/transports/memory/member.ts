@@ -1,7 +1,7 @@
 import type { GatewayError } from '../../core/errors.js'
 import type { EventMessage } from '../../core/event.js'
+import type { Fifo } from '../../core/fifo.js'
 import type { Delivery, MessageHandler, Settlement } from '../../core/transport.js'
-import type { Fifo } from './fifo.js'
 
 /** A message in a group. Its number tells its age, also after a redelivery. */
 export interface Entry {
@@ -16,12 +16,15 @@ export class Member {
   /** How many messages it takes at a time; 0 while it has to stand still. */
   concurrency: number
   readonly caughtUp: Promise<void>
+  /** Resolves to the reason when it was ended for being too far behind. */
+  readonly ended: Promise<unknown>
   readonly #onMessage: MessageHandler
   readonly #queues: readonly Fifo<Entry>[]
   #open = true
   #running = 0
   /** What has to be handled before it has caught up, and up to which number. */
   #history = { end: 0, left: 0 }
+  #end: (reason: unknown) => void = ignore
   #reach: () => void = ignore
   #fail: (error: GatewayError) => void = ignore
   #idle: (() => void)[] = []
@@ -33,6 +36,9 @@ export class Member {
     this.caughtUp = new Promise((resolve, reject) => {
       this.#reach = resolve
       this.#fail = reject
+    })
+    this.ended = new Promise((resolve) => {
+      this.#end = resolve
     })
     // Most users do not wait for it.
     this.caughtUp.catch(ignore)
@@ -84,6 +90,11 @@ export class Member {
     // Before the reader counts as closed: what it gives back must be in the group by then.
     settled(settlement)
     if (this.#running === 0) for (const resolve of this.#idle.splice(0)) resolve()
+  }
+
+  /** Tells its user that it will get nothing more, for a reason that is not the user's. */
+  end(reason: unknown): void {
+    this.#end(reason)
   }
 
   /** Takes no more messages, and resolves when the running calls have settled. */

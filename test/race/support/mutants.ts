@@ -27,18 +27,18 @@ const ROOT = fileURLToPath(new URL('../../../', import.meta.url))
  * Builds the package from sources with faults planted in them, and loads it.
  * @throws Error when the text that a patch looks for is not there, or is there more than once.
  */
-export async function loadMutant(patches: readonly Patch[]): Promise<Core> {
+export async function loadMutant<Module = Core>(patches: readonly Patch[], source = 'src/index.ts'): Promise<Module> {
   const outDir = await mkdtemp(join(tmpdir(), 'respond-async-mutant-'))
   const unused = new Set(patches)
   try {
     await build({
-      ...{ config: false, entry: { mutant: join(ROOT, 'src/index.ts') }, outDir, silent: true, dts: false },
+      ...{ config: false, entry: { mutant: join(ROOT, source) }, outDir, silent: true, dts: false },
       ...{ format: ['esm'], target: 'node20', platform: 'node', splitting: false, noExternal: [/./] },
       outExtension: () => ({ js: '.mjs' }),
       esbuildPlugins: [patching(patches, unused)],
     })
     for (const { file } of unused) throw new Error(`No source of the package is called ${file}.`)
-    return (await import(/* @vite-ignore */ pathToFileURL(join(outDir, 'mutant.mjs')).href)) as Core
+    return (await import(/* @vite-ignore */ pathToFileURL(join(outDir, 'mutant.mjs')).href)) as Module
   } finally {
     await rm(outDir, { recursive: true, force: true })
   }

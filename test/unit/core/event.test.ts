@@ -108,7 +108,7 @@ describe('toEvent', () => {
   it('shows the whole envelope, and parses the data once and only when asked', () => {
     const message = toMessage({ ...init, data: { a: 1 }, correlationId: 'c', key: 'k', headers: { h: 'v' } }, clock)
     const event = toEvent(message)
-    const { body, contentType, headers, replyTo: _, ...envelope } = message
+    const { body, contentType, headers, replyTo: _, profile: __, reply: ___, ...envelope } = message
     expect(event).toMatchObject({ ...envelope, contentType })
     expect([event.body, event.headers]).toEqual([body, headers])
     expect(event.data).toEqual({ a: 1 })

@@ -28,7 +28,7 @@ describe('start', () => {
     await started
     expect(gateway.isReady).toBe(true)
     expect(calls).toEqual(['start', 'start', 'subscribe', 'subscribe', 'watch'])
-    expect(heard).toEqual([{ durability: { class: 'process' } }])
+    expect(heard).toEqual([{ durability: { class: 'process' }, skippedChecks: [] }])
     expect(noted).toEqual(['started'])
   })
 
@@ -367,6 +367,42 @@ describe('several gateways on one broker and one store', () => {
       expect([ofA.pending, ofB.pending]).toEqual([0, 0])
       expect(two.clock.monotonic()).toBe(0)
     }
+  })
+
+  it("wake: 'store' opens no reader of its own, and whoever records wakes the one that waits", async () => {
+    const clock = createFakeClock()
+    const store = memoryStore({ clock })
+    const transport = memoryTransport({ clock })
+    const subscribed: string[] = []
+    const open = () => {
+      const { subscribe } = transport
+      const counted = Object.assign(Object.create(transport), {
+        subscribe(...[subscription, onMessage]: Parameters<typeof subscribe>) {
+          subscribed.push(subscription.reading.kind)
+          return transport.subscribe(subscription, onMessage)
+        },
+        start: () => transport.start(),
+        close: () => transport.close(),
+        publish: (...call: Parameters<typeof transport.publish>) => transport.publish(...call),
+        check: () => transport.check(),
+      })
+      return openWorld({ clock, store, transport: counted, options: { wake: 'store' } })
+    }
+    const two = [await open(), await open()]
+    expect(subscribed.filter((kind) => kind === 'own')).toEqual([])
+    const replies = Array.from({ length: 20 }, (_, n) => two[n % 2]?.ask.request({ n }))
+    await clock.flush()
+    for (const request of two.flatMap(({ requests }) => requests)) await two[1]?.answer(request)
+    for (const reply of replies) expect(await reply).toMatchObject({ kind: 'completed' })
+    expect(two.map(({ gateway }) => gateway.counters.pending)).toEqual([0, 0])
+    expect(clock.monotonic()).toBe(0)
+  })
+
+  it("wake: 'store' shows progress as well", async () => {
+    const two = await openWorld({ store: memoryStore(), options: { wake: 'store' } })
+    const { operation } = await two.ask.request({ n: 1 }, { waitMs: 0 })
+    await two.answer(two.requests[0], 'Half', { data: { percent: 50 } })
+    expect(await two.gateway.operations.get(operation.id)).toMatchObject({ state: 'running', progress: {} })
   })
 
   it('a cancellation at one of them wakes the wait at the other', async () => {

@@ -4,9 +4,14 @@ import { describe, expect, it } from 'vitest'
 import { createFakeClock } from '../../../src/testing/fake-clock.js'
 import { directTransport, openWorld, quietStore, resultOf, type WorldOptions, watch } from './support.js'
 
+const TRACE_ID = '0af7651916cd43dd8448eb211c80319c'
+
 async function openRunning(init: WorldOptions = {}) {
   const world = await openWorld(init)
-  void world.ask.request({ n: 1, key: 'k1' }, { tenant: 't', traceparent: '00-x', waitMs: 0 })
+  void world.ask.request(
+    { n: 1, key: 'k1' },
+    { tenant: 't', traceparent: `00-${TRACE_ID}-b7ad6b7169203331-01`, waitMs: 0 },
+  )
   await world.clock.flush()
   const [request] = world.requests
   return { ...world, request, id: String(request?.id), operations: world.gateway.operations }
@@ -152,7 +157,7 @@ describe('operations.cancel', () => {
       causationId: request?.id,
       key: 'k1',
     })
-    expect(event).toMatchObject({ tenant: 't', traceparent: '00-x' })
+    expect(event).toMatchObject({ tenant: 't', traceparent: expect.stringContaining(TRACE_ID) })
     expect(event?.id).not.toBe(id)
     expect(Buffer.from(event?.body ?? []).toString()).toBe(JSON.stringify({ id }))
     expect(gateway.counters).toMatchObject({ open: 0, completed: 1 })

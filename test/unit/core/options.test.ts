@@ -22,6 +22,7 @@ describe('options of a gateway', () => {
     const { events, clock, ...settings } = createGateway({ transport }).settings
     expect(settings).toEqual({
       service: 'gateway',
+      wake: 'transport',
       waitMs: 5000,
       maxWaitMs: 25_000,
       maxPending: 10_000,

@@ -7,12 +7,14 @@ import type { OnGone } from '../../../src/core/pending-requests.js'
 import { createFakeClock } from '../../../src/testing/fake-clock.js'
 import { directTransport, gate, openWorld, quietStore, resultOf, watch } from './support.js'
 
+const TRACE_ID = '0af7651916cd43dd8448eb211c80319c'
+
 describe('request', () => {
   it('resolves to the result event and the operation that it ended', async () => {
     const { ask, gateway, requests, noted } = await openWorld({ worker: (request, world) => world.answer(request) })
     const reply = await ask.request(
       { n: 7 },
-      { headers: { h: 'v' }, tenant: 't', traceparent: '00-x', tracestate: 's' },
+      { headers: { h: 'v' }, tenant: 't', traceparent: `00-${TRACE_ID}-b7ad6b7169203331-01`, tracestate: 's=1' },
     )
     expect(reply).toMatchObject({ kind: 'completed', event: { type: 'Done', data: { n: 1 } } })
     expect(reply.operation).toMatchObject({ state: 'succeeded', command: 'Ask', published: true, version: 2 })
@@ -24,9 +26,9 @@ describe('request', () => {
       type: 'Ask',
       source: 'gateway',
       tenant: 't',
-      traceparent: '00-x',
+      traceparent: expect.stringMatching(new RegExp(`^00-${TRACE_ID}-(?!b7ad6b7169203331)[0-9a-f]{16}-01$`)),
     })
-    expect(request).toMatchObject({ tracestate: 's', headers: { h: 'v' }, key: undefined, replyTo: undefined })
+    expect(request).toMatchObject({ tracestate: 's=1', headers: { h: 'v' }, key: undefined, replyTo: undefined })
     expect(JSON.parse(Buffer.from(request?.body ?? []).toString())).toEqual({ n: 7 })
     expect(gateway.counters).toMatchObject({ created: 1, completed: 1, deferred: 0, pending: 0, open: 0, error: 0 })
     expect(noted.slice(0, 3)).toEqual(['started', 'created', 'completed'])

@@ -5,7 +5,14 @@ import type { GatewayError } from '../../../src/core/errors.js'
 import { type Event, type EventInit, type EventMessage, toMessage } from '../../../src/core/event.js'
 import type { LifecycleEvent } from '../../../src/core/lifecycle.js'
 import type { Store } from '../../../src/core/store.js'
-import type { MessageHandler, Reading, Settlement, Transport, TransportListener } from '../../../src/core/transport.js'
+import type {
+  Delivery,
+  MessageHandler,
+  Reading,
+  Settlement,
+  Transport,
+  TransportListener,
+} from '../../../src/core/transport.js'
 import { createFakeClock, type FakeClock } from '../../../src/testing/fake-clock.js'
 import { type FaultPlan, faultyStore, faultyTransport } from '../../../src/testing/faulty.js'
 
@@ -127,7 +134,7 @@ export interface DirectTransport extends Transport {
   /** What `publish` does with a request event; nothing by default. */
   onPublish: (message: EventMessage) => Promise<void>
   /** Hands a message to the readers of one kind, and gives what they make of it. */
-  deliver(kind: Reading['kind'], message: EventMessage, attempt?: number): Promise<Settlement | undefined>
+  deliver(kind: Reading['kind'], message: EventMessage, how?: number | Delivery): Promise<Settlement | undefined>
 }
 
 export function directTransport(): DirectTransport {
@@ -151,8 +158,8 @@ export function directTransport(): DirectTransport {
       if (channel === 'results') handlers.set(reading.kind, onMessage)
       return { caughtUp: Promise.resolve(), close: async () => void handlers.delete(reading.kind) }
     },
-    async deliver(kind, message, attempt = 1) {
-      return handlers.get(kind)?.(message, { attempt })
+    async deliver(kind, message, how = 1) {
+      return handlers.get(kind)?.(message, typeof how === 'number' ? { attempt: how } : how)
     },
   }
 }

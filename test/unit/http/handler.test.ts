@@ -263,8 +263,8 @@ describe('handleCommand: the request', () => {
     const headers = {
       'if-match': '"1"',
       'if-none-match': '*',
-      traceparent: '00-1',
-      tracestate: 's',
+      traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01',
+      tracestate: 's=1',
       prefer: 'handling=strict',
     }
     void post({ b: 3 }, { url: '/things?q=1', params: { id: '7' }, headers })
@@ -278,7 +278,10 @@ describe('handleCommand: the request', () => {
       handling: 'strict',
     })
     expect({ ...request?.headers }).toEqual({ 'if-match': 'mine', 'if-none-match': '*', 'x-url': '/things?q=1' })
-    expect(request).toMatchObject({ traceparent: '00-1', tracestate: 's' })
+    expect(request).toMatchObject({
+      traceparent: expect.stringMatching(/^00-0af7651916cd43dd8448eb211c80319c-/),
+      tracestate: 's=1',
+    })
   })
 
   it('E09 forwards preconditions, and a trace only with its parent', async () => {

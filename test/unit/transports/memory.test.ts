@@ -3,9 +3,9 @@ import { runInNewContext } from 'node:vm'
 import { describe, expect, it, vi } from 'vitest'
 import { systemClock } from '../../../src/core/clock.js'
 import { type EventMessage, toMessage } from '../../../src/core/event.js'
+import { Fifo } from '../../../src/core/fifo.js'
 import type { Delivery, MessageHandler, Reading, Settlement } from '../../../src/core/transport.js'
 import { createFakeClock } from '../../../src/testing/fake-clock.js'
-import { Fifo } from '../../../src/transports/memory/fifo.js'
 import { type MemoryTransportOptions, memoryTransport } from '../../../src/transports/memory/index.js'
 
 const clock = createFakeClock()

@@ -1,0 +1,76 @@
+import { memoryStore, memoryTransport, type Store, type Transport } from 'respond-async'
+import type { Settings, StoreName, TransportName } from './settings.js'
+
+/** What a process of the demo works with. */
+export interface Parts {
+  readonly transport: Transport
+  readonly store: Store
+  /** Ends what was opened around them. */
+  close(): Promise<void>
+}
+
+type Env = NodeJS.ProcessEnv
+type Opened<T> = { readonly part: T; readonly close?: () => Promise<unknown> }
+
+// Only the chosen client is loaded.
+const TRANSPORTS: Readonly<Record<TransportName, (prefix: string, env: Env) => Promise<Opened<Transport>>>> = {
+  memory: async () => ({ part: memoryTransport() }),
+  amqp: async (prefix, env) => {
+    const { amqp } = await import('respond-async/amqp')
+    // Kept in a stream, from which each gateway makes its copy of the users.
+    return { part: amqp({ url: env.AMQP_URL || 'amqp://guest:guest@127.0.0.1:5672', prefix, replay: true }) }
+  },
+  kafka: async (prefix, env) => {
+    const { kafka } = await import('respond-async/kafka')
+    const brokers = (env.KAFKA_BROKERS || '127.0.0.1:9092').split(',')
+    const topics = { requests: `${prefix}.requests`, results: `${prefix}.results` }
+    await createTopics(brokers, Object.values(topics))
+    return { part: kafka({ brokers, topics, groupPrefix: `${prefix}.` }) }
+  },
+}
+
+const STORES: Readonly<Record<StoreName, (prefix: string, env: Env) => Promise<Opened<Store>>>> = {
+  memory: async () => ({ part: memoryStore() }),
+  redis: async (prefix, env) => {
+    const [{ redis }, { Redis }] = await Promise.all([import('respond-async/redis'), import('ioredis')])
+    const client = new Redis(env.REDIS_URL || 'redis://127.0.0.1:6379', { lazyConnect: true })
+    return { part: redis({ client, prefix: `${prefix}:` }) }
+  },
+  postgres: async (prefix, env) => {
+    const [{ migrate, postgres }, { default: pg }] = await Promise.all([import('respond-async/postgres'), import('pg')])
+    const connectionString = env.DATABASE_URL || 'postgres://postgres@127.0.0.1:5432/postgres'
+    const pool = new pg.Pool({ connectionString, max: 5 })
+    const names = { prefix: `${prefix}_` }
+    await migrate(pool, names)
+    const part = postgres({ client: pool, listen: () => new pg.Client({ connectionString }), ...names })
+    return { part, close: () => pool.end() }
+  },
+}
+
+/** Makes transport and store, the one place where they are chosen. */
+export async function openParts({ transport, store, prefix }: Settings, env: Env = process.env): Promise<Parts> {
+  const [broker, keeper] = await Promise.all([TRANSPORTS[transport](prefix, env), STORES[store](prefix, env)])
+  return {
+    transport: broker.part,
+    store: keeper.part,
+    close: async () => void (await Promise.all([broker.close?.(), keeper.close?.()])),
+  }
+}
+
+/** Kept without end, as users are made of all results that there ever were. */
+async function createTopics(bootstrapBrokers: readonly string[], topics: readonly string[]): Promise<void> {
+  const { Admin } = await import('@platformatic/kafka')
+  const admin = new Admin({ clientId: 'demo', bootstrapBrokers: [...bootstrapBrokers], retries: 1 })
+  try {
+    const known = await admin.listTopics()
+    const missing = topics.filter((topic) => !known.includes(topic))
+    const configs = ['retention.ms', 'retention.bytes'].map((name) => ({ name, value: '-1' }))
+    // Another process of the demo may be faster.
+    if (missing.length > 0)
+      await admin.createTopics({ topics: missing, partitions: 4, replicas: 1, configs }).catch((error: unknown) => {
+        if (!JSON.stringify(error, Object.getOwnPropertyNames(error)).includes('already exists')) throw error
+      })
+  } finally {
+    await admin.close()
+  }
+}

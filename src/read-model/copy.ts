@@ -1,0 +1,40 @@
+import { GatewayError } from '../core/errors.js'
+import type { Row } from './row.js'
+
+/** Where the rows are, and how events get into them. */
+export interface Copy {
+  /** True while it has everything that was there when it started, and reads on. */
+  readonly isReady: boolean
+  /** How often those who wait have to look by themselves, as other instances write too. */
+  readonly pollMs: number | undefined
+  /** How many rows it has, where it knows. */
+  readonly size: number | undefined
+  /** Resolves when it has caught up. */
+  start(): Promise<void>
+  close(): Promise<void>
+  get(key: string): Promise<Row | undefined>
+}
+
+/** Why no start is possible: what the broker still has is not everything. */
+export function notRebuildable(name: string, cause: unknown): GatewayError {
+  const why = cause instanceof Error ? ` ${cause.message}` : ''
+  const text = `The read model ${name} cannot be rebuilt: there is no snapshot that the log reaches back to, and no load().${why}`
+  return new GatewayError('ERR_NOT_REBUILDABLE', text, { cause })
+}
+
+/** A promise that is settled from outside. */
+export function createGate(): {
+  readonly passed: Promise<void>
+  open(): void
+  fail(error: unknown): void
+} {
+  let open = (): void => {}
+  let fail = (_error: unknown): void => {}
+  const passed = new Promise<void>((resolve, reject) => {
+    open = resolve
+    fail = reject
+  })
+  // Whoever waits hears of it; that nobody does is no error.
+  passed.catch(() => {})
+  return { passed, open, fail }
+}

@@ -1,0 +1,6 @@
+export type { ReadOptions } from './handler.js'
+export type { ParkedEvent, ReadModelEvents } from './journal.js'
+export { createReadModel, type ReadModel } from './model.js'
+export { defineProjection, type EventOf, type Projection, type ProjectionDefinition } from './projection.js'
+export type { Loaded, ReadModelOptions } from './settings.js'
+export type { Copied, ReadEntry, ReadModelStatus, WhenAtOptions } from './types.js'

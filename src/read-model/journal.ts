@@ -1,0 +1,106 @@
+import { EventEmitter } from 'eventemitter3'
+import { type GatewayError, toGatewayError } from '../core/errors.js'
+import type { EventMessage } from '../core/event.js'
+import type { RecordSpace } from '../core/store.js'
+import { type KeyedEvent, readEvent } from './projection.js'
+import { type Folded, fold, type Row } from './row.js'
+import type { ReadModelSettings } from './settings.js'
+import { prefixOf } from './snapshots.js'
+import { Waits } from './waits.js'
+
+/** An event that could not be folded. */
+export interface ParkedEvent {
+  readonly message: EventMessage
+  readonly error: unknown
+}
+
+/** What a read model tells about its work. */
+export interface ReadModelEvents {
+  parked: ParkedEvent
+  error: GatewayError
+}
+
+/** An event, and the key of the row that it changes. */
+export interface Entry {
+  readonly key: string
+  readonly event: KeyedEvent
+}
+
+const PARKED_LIMIT = 1000
+
+/** Reads and folds events, keeps count, and tells those who wait. Nothing that an event has in it gets out as an error. */
+export class Journal {
+  readonly emitter = new EventEmitter<{ [Name in keyof ReadModelEvents]: [ReadModelEvents[Name]] }>()
+  readonly waits: Waits
+  /** Ids of the newest parked events. */
+  readonly parked = new Set<string>()
+  /** Keys with events that wait for a predecessor. */
+  readonly waiting = new Set<string>()
+  /** When the last event happened, and how much later it was folded. */
+  newest: { readonly time: number; readonly lagMs: number } | undefined
+  readonly #settings: ReadModelSettings
+
+  constructor(settings: ReadModelSettings) {
+    this.#settings = settings
+    this.waits = new Waits(settings.clock)
+  }
+
+  /** Finds what earlier runs have parked. */
+  async start(): Promise<void> {
+    const { store, projection } = this.#settings
+    const known = (await store?.records.list(`${prefixOf(projection)}parked/`, { limit: PARKED_LIMIT })) ?? []
+    for (const { key } of known) this.parked.add(key.slice(key.lastIndexOf('/') + 1))
+  }
+
+  /** What the projection reads in an event; undefined when that is nothing, `parked` when it cannot be read. */
+  async read(message: EventMessage): Promise<Entry | 'parked' | undefined> {
+    const { projection } = this.#settings
+    if (!projection.types.includes(message.type)) return undefined
+    try {
+      const event = await readEvent(projection, message)
+      return event.key === undefined ? undefined : { key: event.key, event }
+    } catch (error) {
+      await this.#park({ message, error })
+      return 'parked'
+    }
+  }
+
+  /** What the event makes of the row; `note` takes down what has become of it, once it is kept. */
+  fold(row: Row | undefined, { event }: Entry): Promise<Folded> {
+    return fold(this.#settings.projection, row, event)
+  }
+
+  /** Takes down what has become of an event, once its row is kept. */
+  async note({ key, event: { event } }: Entry, { row, poison }: Folded): Promise<void> {
+    if (row.waiting.length > 0) this.waiting.add(key)
+    else this.waiting.delete(key)
+    this.newest = { time: event.time, lagMs: Math.max(this.#settings.clock.now() - event.time, 0) }
+    for (const parked of poison) await this.#park(parked)
+    this.waits.wake(key)
+  }
+
+  /** Reports an error that has no caller to be thrown to. */
+  report(error: unknown): void {
+    const known = toGatewayError(error)
+    if (!this.emitter.emit('error', known)) process.emitWarning(known.message, { code: known.code })
+  }
+
+  async #park({ message, error }: ParkedEvent): Promise<void> {
+    const { store, projection, snapshotTtlMs: ttlMs } = this.#settings
+    const isNew = !this.parked.has(message.id)
+    if (this.parked.size < PARKED_LIMIT) this.parked.add(message.id)
+    if (isNew) this.emitter.emit('parked', { message, error })
+    const key = `${prefixOf(projection)}parked/${encodeURIComponent(message.id)}`
+    const value = Buffer.from(JSON.stringify({ ...message, body: Buffer.from(message.body).toString('base64') }))
+    await this.#keep(store?.records, { key, value, ttlMs })
+  }
+
+  async #keep(records: RecordSpace | undefined, write: Parameters<RecordSpace['put']>[0]): Promise<void> {
+    try {
+      await records?.put(write)
+    } catch (error) {
+      // The projection goes on: it is counted here all the same.
+      this.report(error)
+    }
+  }
+}

@@ -1,0 +1,202 @@
+import { Breaker } from '../core/breaker.js'
+import { Deadlines } from '../core/deadlines.js'
+import { GatewayError, isGatewayError } from '../core/errors.js'
+import type { EventMessage } from '../core/event.js'
+import type { RecordSpace } from '../core/store.js'
+import type { Reader, Settlement } from '../core/transport.js'
+import { type Copy, createGate, notRebuildable } from './copy.js'
+import type { Entry, Journal } from './journal.js'
+import { baseRow, decodeRow, encodeRow, type Folded, type Row } from './row.js'
+import type { ReadModelSettings } from './settings.js'
+import { prefixOf } from './snapshots.js'
+
+const CONCURRENCY = 64
+/** Of conditional writes: only instances that work on the same key at the same time get in each other's way. */
+const WRITE_ATTEMPTS = 20
+const LEASE_MS = 30_000
+const RENEW_MS = 10_000
+const LOOK_MS = 200
+
+/**
+ * One copy for all instances, in the record space of the store. They share a durable queue, and each event is settled
+ * once the store has what it changed.
+ */
+export class SharedCopy implements Copy {
+  readonly pollMs = 50
+  readonly size = undefined
+  readonly #settings: ReadModelSettings
+  readonly #journal: Journal
+  readonly #records: RecordSpace
+  readonly #prefix: string
+  readonly #deadlines: Deadlines
+  readonly #breaker: Breaker
+  /** The last of those who wait for their turn with a key. */
+  readonly #turns = new Map<string, Promise<unknown>>()
+  readonly #built = createGate()
+  #reader: Reader | undefined
+  #isBuilt = false
+  #isClosed = false
+
+  constructor(settings: ReadModelSettings, journal: Journal, records: RecordSpace) {
+    this.#settings = settings
+    this.#journal = journal
+    this.#records = records
+    this.#prefix = prefixOf(settings.projection)
+    const { clock, storeTimeoutMs: timeoutMs } = settings
+    this.#deadlines = new Deadlines(clock)
+    const codes = { unavailable: 'ERR_STORE_UNAVAILABLE', uncertain: 'ERR_STORE_UNAVAILABLE' } as const
+    this.#breaker = new Breaker({ ...codes, clock, deadlines: this.#deadlines, timeoutMs, onChange: () => {} })
+  }
+
+  get isReady(): boolean {
+    return this.#isBuilt && !this.#isClosed && !this.#breaker.isOpen
+  }
+
+  async start(): Promise<void> {
+    const { transport, projection } = this.#settings
+    const group = `read-model.${projection.name}.${projection.version}`
+    const reading = { kind: 'shared', group, concurrency: CONCURRENCY } as const
+    // Before the past is read: what happens from now on is in the queue, whatever the past turns out to be.
+    const take = async (message: EventMessage): Promise<Settlement> => {
+      await this.#built.passed
+      return this.#take(message)
+    }
+    this.#reader = await transport.subscribe({ channel: 'results', types: projection.types, reading }, take)
+    await this.#build()
+    if (this.#isClosed) throw closed()
+    this.#isBuilt = true
+    this.#built.open()
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true
+    this.#built.fail(closed())
+    await this.#reader?.close()
+    this.#deadlines.close()
+  }
+
+  /** In time, or not at all: reads are what clients wait for. */
+  async get(key: string): Promise<Row | undefined> {
+    if (!this.#breaker.admits()) throw this.#breaker.refusal()
+    return this.#breaker.run(async () => (await this.#find(key))?.row)
+  }
+
+  async #find(key: string): Promise<{ readonly row: Row; readonly version: number } | undefined> {
+    const record = await this.#records.get(this.#rowKey(key))
+    return record && { row: decodeRow(Buffer.from(record.value).toString()), version: record.version }
+  }
+
+  /** One at a time for each key here, as they would only get in each other's way at the store. */
+  async #take(message: EventMessage): Promise<Settlement> {
+    const entry = await this.#journal.read(message)
+    if (entry === undefined || entry === 'parked') return entry === undefined ? 'ack' : 'park'
+    const before = this.#turns.get(entry.key) ?? Promise.resolve()
+    const turn = before.catch(() => {}).then(() => this.#write(entry))
+    this.#turns.set(entry.key, turn)
+    try {
+      const { verdict } = await turn
+      return verdict === 'poison' ? 'park' : 'ack'
+    } finally {
+      if (this.#turns.get(entry.key) === turn) this.#turns.delete(entry.key)
+    }
+  }
+
+  async #write(entry: Entry): Promise<Folded> {
+    for (let attempt = 0; attempt < WRITE_ATTEMPTS; attempt += 1) {
+      const known = await this.#find(entry.key)
+      const folded = await this.#journal.fold(known?.row, entry)
+      const isWritten = folded.verdict === 'known' || (await this.#put(entry.key, folded.row, known?.version ?? 0))
+      if (!isWritten) continue
+      await this.#journal.note(entry, folded)
+      return folded
+    }
+    throw new GatewayError('ERR_STORE_UNAVAILABLE', `The row of ${entry.key} is being written by too many at once.`)
+  }
+
+  async #put(key: string, row: Row, ifVersion: number): Promise<boolean> {
+    const write = { key: this.#rowKey(key), value: Buffer.from(encodeRow(row)), ifVersion }
+    return (await this.#records.put(write)) !== undefined
+  }
+
+  /** Makes the rows of the past, once for all instances: the others wait until they are there. */
+  async #build(): Promise<void> {
+    const builtKey = `${this.#prefix}built`
+    while (!this.#isClosed && (await this.#records.get(builtKey)) === undefined) {
+      const lease = { key: `${this.#prefix}building`, value: new Uint8Array(0), ttlMs: LEASE_MS }
+      const version = await this.#records.put({ ...lease, ifVersion: 0 })
+      if (version === undefined) {
+        await this.#pause(LOOK_MS)
+        continue
+      }
+      const renewing = this.#renew(lease, version)
+      try {
+        await this.#readPast(renewing.lost)
+        await this.#records.put({ key: builtKey, value: new Uint8Array(0) })
+      } finally {
+        await renewing.end()
+      }
+    }
+  }
+
+  /** Keeps a lease until it is ended; `lost` rejects when another instance has taken it. */
+  #renew(lease: { readonly key: string; readonly value: Uint8Array; readonly ttlMs: number }, first: number) {
+    const { clock } = this.#settings
+    const gate = createGate()
+    let version = first
+    let cancel = (): void => {}
+    const renew = async (): Promise<void> => {
+      const next = await this.#records.put({ ...lease, ifVersion: version })
+      if (next === undefined) throw new GatewayError('ERR_STORE_UNAVAILABLE', 'The rebuild has lost its lease.')
+      version = next
+      schedule()
+    }
+    const schedule = (): void => {
+      cancel = clock.setTimer(() => void renew().catch(gate.fail), RENEW_MS, true)
+    }
+    schedule()
+    const end = async (): Promise<void> => {
+      cancel()
+      await this.#records.delete(lease.key, version).catch(() => false)
+    }
+    return { lost: gate.passed, end }
+  }
+
+  async #readPast(lost: Promise<void>): Promise<void> {
+    const { transport, projection, load } = this.#settings
+    const reading = { kind: 'replay', from: 'beginning' } as const
+    for await (const { key, state, sequence, time } of load?.() ?? []) {
+      // What is there already comes from an attempt that was broken off, and may be newer.
+      await this.#put(key, baseRow(state, { ...(sequence && { sequence }), ...(time && { time }) }), 0)
+    }
+    let reader: Reader
+    try {
+      const subscription = { channel: 'results', types: projection.types, reading } as const
+      reader = await transport.subscribe(subscription, (message) => this.#take(message))
+    } catch (error) {
+      const isRefused = isGatewayError(error) && error.code === 'ERR_CONFIG'
+      if (isRefused && load !== undefined) return
+      throw isRefused ? notRebuildable(projection.name, error) : error
+    }
+    const givenUp = createGate()
+    void lost.catch(givenUp.fail)
+    void this.#built.passed.catch(givenUp.fail)
+    try {
+      void reader.caughtUp.then(givenUp.open, givenUp.fail)
+      await givenUp.passed
+    } finally {
+      await reader.close()
+    }
+  }
+
+  #pause(ms: number): Promise<void> {
+    return new Promise((resolve) => void this.#settings.clock.setTimer(resolve, ms))
+  }
+
+  #rowKey(key: string): string {
+    return `${this.#prefix}row/${encodeURIComponent(key)}`
+  }
+}
+
+function closed(): GatewayError {
+  return new GatewayError('ERR_CLOSED', 'The read model is closed.')
+}

@@ -1,0 +1,95 @@
+/** How a group of calls is written. */
+export interface GroupCommitOptions<In, Out> {
+  /** Writes the items in one go, a single one as a plain statement; gives for each, in order, its answer or its error. */
+  flush(items: readonly In[]): Promise<readonly (Out | Error)[]>
+  /** Whether a whole batch failed for what one of its items holds. Without it no batch is tried again. */
+  isDataError?(error: unknown): boolean
+  /** The most items of one batch. @default 500 */
+  readonly maxBatch?: number
+  /** The most batches on their way at a time. @default 2 */
+  readonly inFlight?: number
+}
+
+interface Call<In, Out> {
+  readonly item: In
+  resolve(answer: Out): void
+  reject(error: unknown): void
+}
+
+/**
+ * Writes calls in groups: what arrives while enough batches are on their way leaves in the next one, in order. Nobody
+ * waits for company, so that a call alone leaves at once, and one commit serves all that came during the last.
+ */
+export class GroupCommit<In, Out> {
+  readonly #flush: GroupCommitOptions<In, Out>['flush']
+  readonly #isDataError: (error: unknown) => boolean
+  readonly #maxBatch: number
+  readonly #inFlight: number
+  #waiting: Call<In, Out>[] = []
+  #running = 0
+  #isScheduled = false
+
+  constructor(options: GroupCommitOptions<In, Out>) {
+    this.#flush = (items) => options.flush(items)
+    this.#isDataError = (error) => options.isDataError?.(error) ?? false
+    this.#maxBatch = options.maxBatch ?? 500
+    this.#inFlight = options.inFlight ?? 2
+  }
+
+  /** Resolves to what the flush answers for this item. */
+  run(item: In): Promise<Out> {
+    return new Promise<Out>((resolve, reject) => {
+      this.#waiting.push({ item, resolve, reject })
+      this.#schedule()
+    })
+  }
+
+  /** Not at once, so that calls made one after the other, such as for all results of a frame, leave together. */
+  #schedule(): void {
+    if (this.#isScheduled || this.#running >= this.#inFlight) return
+    this.#isScheduled = true
+    queueMicrotask(() => {
+      this.#isScheduled = false
+      this.#start()
+    })
+  }
+
+  #start(): void {
+    while (this.#running < this.#inFlight && this.#waiting.length > 0) {
+      const batch = this.#waiting.slice(0, this.#maxBatch)
+      this.#waiting = this.#waiting.slice(batch.length)
+      this.#running += 1
+      void this.#write(batch).then(() => {
+        this.#running -= 1
+        this.#schedule()
+      })
+    }
+  }
+
+  /** Never rejects. */
+  async #write(batch: readonly Call<In, Out>[]): Promise<void> {
+    try {
+      const answers = await this.#flush(batch.map(({ item }) => item))
+      for (const [index, call] of batch.entries()) settle(call, answers, index)
+    } catch (error) {
+      if (batch.length > 1 && this.#isDataError(error)) await this.#writeHalves(batch)
+      else for (const call of batch) call.reject(error)
+    }
+  }
+
+  /** Until the bad item is alone; by halves, so that one among 500 costs 18 statements and not 500. */
+  async #writeHalves(batch: readonly Call<In, Out>[]): Promise<void> {
+    const middle = Math.ceil(batch.length / 2)
+    await this.#write(batch.slice(0, middle))
+    await this.#write(batch.slice(middle))
+  }
+}
+
+function settle<In, Out>(call: Call<In, Out>, answers: readonly (Out | Error)[], index: number): void {
+  if (index >= answers.length) call.reject(new Error(`The flush gave ${answers.length} answers, none for this item.`))
+  else {
+    const answer = answers[index] as Out | Error
+    if (answer instanceof Error) call.reject(answer)
+    else call.resolve(answer)
+  }
+}

@@ -1,0 +1,5 @@
+export type { PostgresClient } from './client.js'
+export type { ListenConnection } from './listening.js'
+export type { SchemaOptions } from './names.js'
+export { migrate, schemaSql } from './schema.js'
+export { type PostgresStoreOptions, postgres } from './store.js'

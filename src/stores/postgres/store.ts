@@ -1,0 +1,249 @@
+import { GatewayError } from '../../core/errors.js'
+import type { EventMessage } from '../../core/event.js'
+import { createId } from '../../core/ids.js'
+import { advance, type Ending, type NewOperation, type Operation, type Settled } from '../../core/operation.js'
+import type { ChangeListener, Created, Lease, LeaseRequest, RecordWrite, Store } from '../../core/store.js'
+import type { Durability } from '../../core/transport.js'
+import { encodeEvent } from '../codec.js'
+import { GroupCommit } from '../group-commit.js'
+import { Changes } from './changes.js'
+import { createDatabase, type Database, isDataError, type PostgresClient, tolerateIdleErrors } from './client.js'
+import { Creates } from './creates.js'
+import { type EndingAnswer, type EndingCall, Endings } from './endings.js'
+import { type ListenConnection, Listening } from './listening.js'
+import { type Names, NOW, namesOf, type SchemaOptions } from './names.js'
+import { Outbox } from './outbox.js'
+import { PostgresRecords } from './records.js'
+import { columns, type OperationRow, toOperation } from './rows.js'
+import { inspect } from './server.js'
+
+/** What the store is made with. */
+export interface PostgresStoreOptions extends SchemaOptions {
+  /** A `pg.Pool` or a PGlite; it stays the caller's, who ends it. */
+  readonly client: PostgresClient
+  /**
+   * Makes a connection of its own for LISTEN, by which changes of other instances are heard of at once. PGlite needs
+   * none. Without it they are asked for.
+   * @example () => new pg.Client({ connectionString })
+   */
+  readonly listen?: () => ListenConnection
+  /** How often changes are asked for where nobody listens. @default 500 */
+  readonly pollMs?: number
+  /** The most calls of one kind that share a statement. @default 500 */
+  readonly maxBatch?: number
+  /** The most statements of one kind, such as creates, on their way at a time; each takes a connection. @default 2 */
+  readonly inFlight?: number
+}
+
+/** Makes a store in a PostgreSQL database whose tables `migrate` has created. */
+export function postgres(options: PostgresStoreOptions): Store {
+  return new PostgresStore(options)
+}
+
+/** As often as this, progress finds that somebody else was faster. */
+const ROUNDS = 100
+
+class PostgresStore implements Store {
+  readonly name = 'postgres'
+  readonly records: PostgresRecords
+  readonly #options: PostgresStoreOptions
+  readonly #names: Names
+  readonly #db: Database
+  readonly #creates: GroupCommit<NewOperation, Created>
+  readonly #findByKey: (key: string) => Promise<Operation | undefined>
+  readonly #endings: GroupCommit<EndingCall, EndingAnswer>
+  readonly #reads: GroupCommit<string, Operation | undefined>
+  readonly #outbox: Outbox
+  readonly #changes: Changes
+  /** Tells the announcements of this store from those of others. */
+  readonly #sender = createId(Date.now())
+  #durability: Durability = { class: 'durable' }
+  #listening: Promise<Listening> | undefined
+  #opening: Promise<() => void> | undefined
+  #isOpen = false
+  #users = 0
+
+  constructor(options: PostgresStoreOptions) {
+    if (typeof options.client?.query !== 'function')
+      throw new GatewayError('ERR_CONFIG', 'postgres: client must have a query method, as pg.Pool and PGlite have.')
+    for (const name of ['maxBatch', 'inFlight', 'pollMs'] as const) {
+      const value = options[name]
+      if (value === undefined || (Number.isSafeInteger(value) && value > 0)) continue
+      throw new GatewayError('ERR_CONFIG', `postgres: ${name} must be a whole number from 1 on, not ${value}.`)
+    }
+    this.#options = options
+    this.#names = namesOf(options)
+    this.#db = createDatabase(options.client, () => this.#assertOpen())
+    const creates = new Creates(this.#db, this.#names)
+    const endings = new Endings(this.#db, this.#names, this.#sender)
+    const { maxBatch = 500, inFlight = 2 } = options
+    const group = { maxBatch, inFlight, isDataError }
+    this.#creates = new GroupCommit({ ...group, flush: (operations) => creates.flush(operations) })
+    this.#findByKey = (key) => creates.find(key)
+    this.#endings = new GroupCommit({ ...group, flush: (calls) => endings.flush(calls) })
+    this.#reads = new GroupCommit({ ...group, flush: (ids) => this.#read(ids) })
+    this.#outbox = new Outbox(this.#db, this.#names, this.#sender)
+    this.#changes = new Changes(this.#db, this.#names)
+    this.records = new PostgresRecords(this.#db, this.#names, group)
+  }
+
+  get durability(): Durability {
+    return this.#durability
+  }
+
+  async start(): Promise<void> {
+    this.#users += 1
+    this.#opening ??= this.#open()
+    try {
+      await this.#opening
+    } catch (error) {
+      this.#users -= 1
+      this.#opening = undefined
+      throw error
+    }
+  }
+
+  async close(): Promise<void> {
+    if (this.#users === 0) return
+    this.#users -= 1
+    if (this.#users > 0) return
+    this.#isOpen = false
+    const [opening, listening] = [this.#opening, this.#listening]
+    this.#opening = undefined
+    this.#listening = undefined
+    await (await listening)?.close()
+    const release = await opening
+    release?.()
+  }
+
+  /** Rejects also while the server is a standby, which takes no writes. */
+  async check(): Promise<void> {
+    const [row] = await this.#db.query<{ standby: boolean }>('select pg_is_in_recovery() as standby')
+    if (row?.standby === true) throw unavailable('The database is a standby.')
+  }
+
+  async create(operation: NewOperation): Promise<Created> {
+    const created = await this.#creates.run(operation)
+    this.#changes.see(created.operation)
+    return created
+  }
+
+  async find(key: string): Promise<Operation | undefined> {
+    return this.#findByKey(key)
+  }
+
+  async complete(id: string, ending: Ending, records: readonly RecordWrite[] = []): Promise<Settled | undefined> {
+    const copies = records.map((write) => ({ ...write, value: new Uint8Array(write.value) }))
+    const settled = await this.#endings.run({ id, ending, records: copies })
+    if (settled?.verdict === 'won') this.#changes.tell(id, settled.operation)
+    return settled
+  }
+
+  async progress(id: string, event: EventMessage): Promise<Operation | undefined> {
+    const text = `with t as materialized (select ${NOW} as at_ms)
+      update ${this.#names.operations} o set version = o.version + 1, updated_at = t.at_ms, progress = $3,
+        progress_sequence = $4::bigint
+      from t where o.id = $1 and o.version = $2::integer and o.state = 'running' and o.expires_at > t.at_ms
+      returning ${columns('o')}, t.at_ms::float8 as at_ms, ${this.#names.announce}($5::text, array[o.id])`
+    for (let round = 0; round < ROUNDS; round += 1) {
+      const before = await this.#reads.run(id)
+      // Only the sequence is taken from it: the time is the server's.
+      const next = before && advance(before, event, before.updatedAt)
+      if (before === undefined || next?.progress === undefined) return undefined
+      const values = [id, before.version, encodeEvent(event), next.progress.sequence, this.#sender]
+      const [row] = await this.#db.query<OperationRow>(text, values)
+      const operation = row && toOperation(row)
+      if (operation === undefined) continue
+      this.#changes.tell(id, operation)
+      return operation
+    }
+    throw unavailable(`The operation ${id} changed ${ROUNDS} times meanwhile.`)
+  }
+
+  async get(id: string): Promise<Operation | undefined> {
+    const operation = await this.#reads.run(id)
+    if (operation !== undefined) this.#changes.see(operation)
+    return operation
+  }
+
+  leaseUnpublished(request: LeaseRequest): Promise<Lease> {
+    return this.#outbox.lease(request)
+  }
+
+  markPublished(ids: readonly string[], token?: number): Promise<void> {
+    return this.#outbox.markPublished(ids, token)
+  }
+
+  async sweep(limit: number): Promise<readonly Operation[]> {
+    const expired = await this.#outbox.sweep(limit)
+    for (const operation of expired) this.#changes.tell(operation.id, operation)
+    return expired
+  }
+
+  async watch(listener: ChangeListener): Promise<() => Promise<void>> {
+    this.#assertOpen()
+    const stop = this.#changes.add(listener)
+    this.#listening ??= this.#listen()
+    await this.#listening
+    return async () => stop()
+  }
+
+  async #listen(): Promise<Listening> {
+    const { client, listen, pollMs = 500 } = this.#options
+    const listening = new Listening({
+      client,
+      connect: listen,
+      channel: this.#names.channel,
+      pollMs,
+      onPayload: (payload) => this.#heard(payload),
+      onGap: () => this.#changes.ask(),
+    })
+    await listening.start()
+    return listening
+  }
+
+  /** An announcement: who sent it, a space, and ids as JSON. What this store did itself it has told already. */
+  #heard(payload: string): void {
+    const space = payload.indexOf(' ')
+    if (payload.slice(0, space) === this.#sender) return
+    try {
+      for (const id of JSON.parse(payload.slice(space + 1)) as unknown[]) this.#changes.tell(String(id))
+    } catch {
+      // Anybody who may use the database can send anything on the channel.
+    }
+  }
+
+  async #read(ids: readonly string[]): Promise<readonly (Operation | undefined)[]> {
+    const { operations } = this.#names
+    const select = `select ${columns('o')}, o.request, (${NOW})::float8 as at_ms from ${operations} o where o.id`
+    const rows =
+      ids.length === 1
+        ? await this.#db.query<OperationRow>(`${select} = $1`, ids)
+        : await this.#db.query<OperationRow>(`${select} in (select json_array_elements_text($1::text::json))`, [
+            JSON.stringify(ids),
+          ])
+    const found = new Map(rows.map((row) => [row.id, toOperation(row)]))
+    return ids.map((id) => found.get(id))
+  }
+
+  async #open(): Promise<() => void> {
+    const { client } = this.#options
+    const release = tolerateIdleErrors(client)
+    try {
+      this.#durability = await inspect(createDatabase(client), this.#names)
+    } catch (error) {
+      release()
+      throw error
+    }
+    this.#isOpen = true
+    return release
+  }
+
+  #assertOpen(): void {
+    if (!this.#isOpen) throw unavailable('The postgres store is not started.')
+  }
+}
+
+function unavailable(message: string): GatewayError {
+  return new GatewayError('ERR_STORE_UNAVAILABLE', message, { outcome: 'not-accepted' })
+}

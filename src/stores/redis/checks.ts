@@ -1,0 +1,78 @@
+import { GatewayError } from '../../core/errors.js'
+import type { Durability } from '../../core/transport.js'
+import type { RedisConnection } from './connection.js'
+import { isDenied, toStoreError } from './errors.js'
+
+/** What the start has found out about a server. */
+export interface Findings {
+  readonly durability: Durability
+  /** Checks that the server denied to this user. */
+  readonly skipped: readonly string[]
+}
+
+/**
+ * Looks whether a server can keep operations, and how well.
+ * @throws GatewayError ERR_CONFIG for a cluster, a replica, and a server that may evict.
+ */
+export async function inspect(connection: RedisConnection): Promise<Findings> {
+  const skipped: string[] = []
+  const ask = async (args: readonly string[]): Promise<unknown> => {
+    try {
+      return await connection.sendCommand(args)
+    } catch (error) {
+      if (!isDenied(error)) throw toStoreError(error)
+      skipped.push(args.join(' '))
+      return undefined
+    }
+  }
+  const info = parseInfo(await ask(['INFO']))
+  refuse(info)
+  const policy = info.get('maxmemory_policy') ?? (await setting(ask, 'maxmemory-policy'))
+  refuseEviction(policy)
+  const isLogged = info.get('aof_enabled') === '1' || (await setting(ask, 'appendonly')) === 'yes'
+  const sync = isLogged ? await setting(ask, 'appendfsync') : undefined
+  return { durability: durabilityOf(sync), skipped }
+}
+
+type Ask = (args: readonly string[]) => Promise<unknown>
+
+/** The value of a setting; clients give the pair as a list, an object or a map. */
+async function setting(ask: Ask, name: string): Promise<string | undefined> {
+  const reply = await ask(['CONFIG', 'GET', name])
+  if (Array.isArray(reply)) return reply[1] === undefined ? undefined : String(reply[1])
+  if (reply instanceof Map) return reply.get(name)
+  return (reply as Record<string, string> | undefined)?.[name]
+}
+
+function parseInfo(reply: unknown): ReadonlyMap<string, string> {
+  const lines = typeof reply === 'string' ? reply.split('\r\n') : []
+  return new Map(
+    lines.filter((line) => line.includes(':')).map((line) => [line.replace(/:.*/, ''), line.replace(/^[^:]*:/, '')]),
+  )
+}
+
+function refuse(info: ReadonlyMap<string, string>): void {
+  if (info.get('cluster_enabled') === '1') {
+    const text =
+      'client: this is a Redis Cluster, where an operation and its idempotency key may lie on different nodes and cannot be written together. Give the store a Redis of its own that is no cluster (a primary with replicas is fine).'
+    throw new GatewayError('ERR_CONFIG', text)
+  }
+  if (info.get('role') === 'slave') {
+    const text = 'client: this Redis is a replica, which takes no writes and lags. Connect to the primary.'
+    throw new GatewayError('ERR_CONFIG', text)
+  }
+}
+
+/** Also without a limit of memory: one that is set later would evict at once. */
+function refuseEviction(policy: string | undefined): void {
+  if (policy === undefined || policy === 'noeviction') return
+  const text = `client: this Redis evicts keys when its memory is full (maxmemory-policy ${policy}), so accepted operations would vanish. Set "maxmemory-policy noeviction", or give the store a Redis of its own.`
+  throw new GatewayError('ERR_CONFIG', text)
+}
+
+/** What a crash of the machine may cost; a server that writes no log, or does not say how, counts as memory. */
+function durabilityOf(appendfsync: string | undefined): Durability {
+  if (appendfsync === 'always') return { class: 'durable' }
+  if (appendfsync === 'everysec') return { class: 'durable', mayLoseMs: 1000 }
+  return { class: 'process' }
+}

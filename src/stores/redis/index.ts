@@ -1,0 +1,215 @@
+import { randomUUID } from 'node:crypto'
+import { GatewayError } from '../../core/errors.js'
+import type { EventMessage } from '../../core/event.js'
+import type { Ending, NewOperation, Operation, Settled } from '../../core/operation.js'
+import type { ChangeListener, Created, Lease, LeaseRequest, RecordSpace, RecordWrite, Store } from '../../core/store.js'
+import type { Durability } from '../../core/transport.js'
+import { Changes } from './changes.js'
+import { type Findings, inspect } from './checks.js'
+import { connect, type RedisConnection } from './connection.js'
+import { toStoreError } from './errors.js'
+import { type IoredisClient, IoredisConnection } from './ioredis.js'
+import { type NodeRedisClient, NodeRedisConnection } from './node-redis.js'
+import { Operations } from './operations.js'
+import { RedisRecords } from './records.js'
+import { Scripts } from './runner.js'
+import { SCRIPTS } from './scripts/index.js'
+
+export type { IoredisClient, IoredisSubscriber } from './ioredis.js'
+export type { NodeRedisClient, NodeRedisSubscriber } from './node-redis.js'
+
+/** How a Redis store is made. */
+export interface RedisStoreOptions {
+  /**
+   * A client of ioredis or of node-redis, the package `redis`. One that is not connected yet is connected by the start
+   * and ended by the close; a connected one stays its owner's.
+   */
+  readonly client: IoredisClient | NodeRedisClient
+  /** What all keys begin with, and the channel; stores with the same one share their operations. @default 'respond-async:' */
+  readonly prefix?: string
+  /** How long the start waits for a connection. @default 10000 */
+  readonly connectTimeoutMs?: number
+  /** How often changes by others are looked for where the client has no second connection. @default 250 */
+  readonly pollEveryMs?: number
+}
+
+/**
+ * Makes a store in Redis, for any number of gateways and processes.
+ * @example createGateway({ transport, store: redis({ client: new Redis('redis://127.0.0.1') }) })
+ */
+export function redis(options: RedisStoreOptions): RedisStore {
+  return new ConnectedStore(options)
+}
+
+/** A store in Redis. */
+export interface RedisStore extends Store {
+  /** Checks of the start that the server denied to this user, by the commands that they need. */
+  readonly skippedChecks: readonly string[]
+  watch(listener: ChangeListener): Promise<() => Promise<void>>
+}
+
+/** Calls of one kind that run in one script at most. */
+const MAX_BATCH = 128
+
+class ConnectedStore implements RedisStore {
+  readonly name = 'redis'
+  readonly #records: RedisRecords
+  readonly #connection: RedisConnection
+  readonly #prefix: string
+  readonly #connectTimeoutMs: number
+  readonly #scripts: Scripts
+  readonly #operations: Operations
+  readonly #changes: Changes
+  #findings: Findings = { durability: { class: 'process' }, skipped: [] }
+  #users = 0
+  #starting: Promise<void> | undefined
+  #isOurs = false
+
+  constructor(options: RedisStoreOptions) {
+    const { client, prefix = 'respond-async:', connectTimeoutMs = 10_000, pollEveryMs = 250 } = options
+    const self = randomUUID()
+    this.#prefix = prefix
+    this.#connectTimeoutMs = connectTimeoutMs
+    this.#connection = connectionOf(client)
+    this.#scripts = new Scripts(this.#connection, [prefix, self])
+    const shared = { scripts: this.#scripts, maxBatch: MAX_BATCH }
+    this.#changes = new Changes({ ...shared, connection: this.#connection, prefix, self, pollEveryMs })
+    this.#records = new RedisRecords({ ...shared, self, fault: () => this.#fault() })
+    this.#operations = new Operations({
+      ...shared,
+      toArguments: (write) => this.#records.toArguments(write),
+      onChange: (id, operation) => this.#changes.notify(id, operation),
+    })
+  }
+
+  /** What the start has found; before it nothing is promised. */
+  get durability(): Durability {
+    return this.#findings.durability
+  }
+
+  get skippedChecks(): readonly string[] {
+    return this.#findings.skipped
+  }
+
+  get records(): RecordSpace {
+    return this.#records
+  }
+
+  async start(): Promise<void> {
+    this.#users += 1
+    this.#starting ??= this.#start()
+    try {
+      await this.#starting
+    } catch (error) {
+      this.#users -= 1
+      this.#starting = undefined
+      throw error
+    }
+  }
+
+  async close(): Promise<void> {
+    if (this.#users === 0) return
+    this.#users -= 1
+    if (this.#users > 0) return
+    this.#starting = undefined
+    await this.#changes.close()
+    this.#disconnect()
+  }
+
+  /** Writes, as a server that takes no writes is of no use. */
+  async check(): Promise<void> {
+    const fault = this.#fault()
+    if (fault !== undefined) throw fault
+    try {
+      await this.#connection.sendCommand(['SET', `${this.#prefix}check`, '', 'PX', '1000'])
+    } catch (error) {
+      const found = toStoreError(error)
+      // One that is full still ends operations.
+      if (found.code !== 'ERR_STORE_FULL') throw found
+    }
+  }
+
+  create(operation: NewOperation): Promise<Created> {
+    return this.#run(() => this.#operations.create(operation))
+  }
+
+  /** Records whose condition does not hold are left out; the operation ends all the same. */
+  complete(id: string, ending: Ending, records: readonly RecordWrite[] = []): Promise<Settled | undefined> {
+    return this.#run(() => this.#operations.complete(id, ending, records))
+  }
+
+  progress(id: string, event: EventMessage): Promise<Operation | undefined> {
+    return this.#run(() => this.#operations.progress(id, event))
+  }
+
+  find(key: string): Promise<Operation | undefined> {
+    return this.#run(() => this.#operations.find(key))
+  }
+
+  get(id: string): Promise<Operation | undefined> {
+    return this.#run(() => this.#operations.get(id))
+  }
+
+  leaseUnpublished(request: LeaseRequest): Promise<Lease> {
+    return this.#run(() => this.#operations.lease(request))
+  }
+
+  markPublished(ids: readonly string[], token?: number): Promise<void> {
+    return this.#run(() => this.#operations.mark(ids, token))
+  }
+
+  async sweep(limit: number): Promise<readonly Operation[]> {
+    const expired = await this.#run(() => this.#operations.sweep(limit))
+    await this.#records.sweep(limit)
+    return expired
+  }
+
+  watch(listener: ChangeListener): Promise<() => Promise<void>> {
+    return this.#run(() => this.#changes.watch(listener))
+  }
+
+  async #start(): Promise<void> {
+    this.#isOurs = await connect(this.#connection, this.#connectTimeoutMs)
+    try {
+      this.#findings = await inspect(this.#connection)
+      await Promise.all(SCRIPTS.map((script) => this.#scripts.load(script)))
+    } catch (error) {
+      this.#disconnect()
+      throw toStoreError(error)
+    }
+  }
+
+  #disconnect(): void {
+    if (this.#isOurs) this.#connection.close()
+    this.#isOurs = false
+  }
+
+  #run<T>(call: () => Promise<T>): Promise<T> {
+    const fault = this.#fault()
+    return fault === undefined ? call() : Promise.reject(fault)
+  }
+
+  /** Why nothing can be done now. At once, as what is sent without a connection would wait for one. */
+  #fault(): GatewayError | undefined {
+    if (this.#users === 0) return unavailable('The Redis store is not started.')
+    if (this.#connection.isReady) return undefined
+    return unavailable('There is no connection to Redis.', this.#connection.lastError)
+  }
+}
+
+function unavailable(message: string, cause?: unknown): GatewayError {
+  return new GatewayError('ERR_STORE_UNAVAILABLE', message, { cause, outcome: 'not-accepted' })
+}
+
+/** Tells the two clients apart by what only one of them has. */
+function connectionOf(client: IoredisClient | NodeRedisClient): RedisConnection {
+  if ('isCluster' in client && client.isCluster === true) throw unknownClient('a client of a cluster')
+  if ('callBuffer' in client) return new IoredisConnection(client)
+  if ('isReady' in client && typeof client.sendCommand === 'function') return new NodeRedisConnection(client)
+  throw unknownClient('something else')
+}
+
+function unknownClient(got: string): GatewayError {
+  const text = `redis: client is ${got}; allowed is a client of ioredis (new Redis()) or of the package redis (createClient()).`
+  return new GatewayError('ERR_CONFIG', text)
+}

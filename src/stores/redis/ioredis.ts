@@ -1,0 +1,69 @@
+import type { Argument, RedisConnection, SendOptions } from './connection.js'
+
+/** What the store uses of a client of ioredis. */
+export interface IoredisClient {
+  readonly status: string
+  call(command: string, args: Argument[]): Promise<unknown>
+  callBuffer(command: string, args: Argument[]): Promise<unknown>
+  connect(): Promise<void>
+  disconnect(): void
+  /** Without it changes are polled for. */
+  duplicate?(override: { lazyConnect: boolean; autoResubscribe: boolean }): IoredisSubscriber
+  on(event: 'error', listener: (error: Error) => void): unknown
+}
+
+/** What the store uses of its own second client of ioredis. */
+export interface IoredisSubscriber {
+  connect(): Promise<void>
+  disconnect(): void
+  subscribe(channel: string): Promise<unknown>
+  on(event: 'error', listener: (error: Error) => void): unknown
+  on(event: 'message', listener: (channel: string, text: string) => void): unknown
+}
+
+/** A connection through ioredis, which by itself sends again what was under way when a connection broke. */
+export class IoredisConnection implements RedisConnection {
+  lastError: unknown
+  readonly #client: IoredisClient
+
+  constructor(client: IoredisClient) {
+    this.#client = client
+    client.on('error', (error) => {
+      this.lastError = error
+    })
+  }
+
+  get isReady(): boolean {
+    return this.#client.status === 'ready'
+  }
+
+  sendCommand([command = '', ...args]: readonly Argument[], { asBytes = false }: SendOptions = {}): Promise<unknown> {
+    return asBytes ? this.#client.callBuffer(String(command), args) : this.#client.call(String(command), args)
+  }
+
+  open(): ReturnType<RedisConnection['open']> {
+    const isOurs = this.#client.status === 'wait' || this.#client.status === 'end'
+    return { isOurs, connected: isOurs ? this.#client.connect() : Promise.resolve() }
+  }
+
+  close(): void {
+    this.#client.disconnect()
+  }
+
+  async subscribe(channel: string, onMessage: (text: string) => void): Promise<(() => void) | undefined> {
+    const subscriber = this.#client.duplicate?.({ lazyConnect: true, autoResubscribe: true })
+    if (subscriber === undefined) return undefined
+    subscriber.on('error', (error) => {
+      this.lastError = error
+    })
+    subscriber.on('message', (_channel, text) => onMessage(text))
+    try {
+      await subscriber.connect()
+      await subscriber.subscribe(channel)
+    } catch (error) {
+      subscriber.disconnect()
+      throw error
+    }
+    return () => subscriber.disconnect()
+  }
+}

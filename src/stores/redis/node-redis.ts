@@ -1,0 +1,81 @@
+import { type Argument, becomesReady, type RedisConnection, type SendOptions } from './connection.js'
+import { isReply } from './errors.js'
+
+/** What the store uses of a client of node-redis, the package `redis`. */
+export interface NodeRedisClient {
+  readonly isOpen: boolean
+  readonly isReady: boolean
+  sendCommand(args: readonly Argument[], options?: { typeMapping?: Record<number, unknown> }): Promise<unknown>
+  connect(): Promise<unknown>
+  destroy(): void
+  /** Without it changes are polled for. */
+  duplicate?(): NodeRedisSubscriber
+  on(event: 'error', listener: (error: Error) => void): unknown
+}
+
+/** What the store uses of its own second client of node-redis. */
+export interface NodeRedisSubscriber {
+  connect(): Promise<unknown>
+  destroy(): void
+  subscribe(channel: string, listener: (text: string) => void): Promise<unknown>
+  on(event: 'error', listener: (error: Error) => void): unknown
+}
+
+/** The type byte of bulk strings in the protocol, by which node-redis maps replies. */
+const BULK_STRING = 36
+const AS_BYTES = { typeMapping: { [BULK_STRING]: Buffer } }
+
+/** How long to wait for a new connection to send again what was under way on the old one. */
+const RESEND_WITHIN_MS = 2000
+
+/** A connection through node-redis, which rejects what was under way when a connection broke. */
+export class NodeRedisConnection implements RedisConnection {
+  lastError: unknown
+  readonly #client: NodeRedisClient
+
+  constructor(client: NodeRedisClient) {
+    this.#client = client
+    client.on('error', (error) => {
+      this.lastError = error
+    })
+  }
+
+  get isReady(): boolean {
+    return this.#client.isReady
+  }
+
+  sendCommand(args: readonly Argument[], { asBytes, isRepeatable }: SendOptions = {}): Promise<unknown> {
+    const send = () => (asBytes ? this.#client.sendCommand(args, AS_BYTES) : this.#client.sendCommand(args))
+    return isRepeatable ? send().catch((error: unknown) => this.#sendAgain(error, send)) : send()
+  }
+
+  async #sendAgain(error: unknown, send: () => Promise<unknown>): Promise<unknown> {
+    if (isReply(error) || !this.#client.isOpen || !(await becomesReady(this.#client, RESEND_WITHIN_MS))) throw error
+    return send()
+  }
+
+  open(): ReturnType<RedisConnection['open']> {
+    const isOurs = !this.#client.isOpen
+    return { isOurs, connected: isOurs ? this.#client.connect() : Promise.resolve() }
+  }
+
+  close(): void {
+    this.#client.destroy()
+  }
+
+  async subscribe(channel: string, onMessage: (text: string) => void): Promise<(() => void) | undefined> {
+    const subscriber = this.#client.duplicate?.()
+    if (subscriber === undefined) return undefined
+    subscriber.on('error', (error) => {
+      this.lastError = error
+    })
+    try {
+      await subscriber.connect()
+      await subscriber.subscribe(channel, onMessage)
+    } catch (error) {
+      subscriber.destroy()
+      throw error
+    }
+    return () => subscriber.destroy()
+  }
+}

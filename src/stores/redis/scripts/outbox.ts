@@ -1,0 +1,85 @@
+import { COMMON } from './common.js'
+
+/**
+ * Lends unpublished operations, the oldest first: a token, and the operations. A lease that is over puts its operations
+ * back in their places. One call looks at so many operations at most, as those behind a held key are passed over; the
+ * next one goes on where it stopped.
+ */
+export const LEASE = `${COMMON}
+local bound, untilTime, limit = NOW - tonumber(ARGV[3]), NOW + tonumber(ARGV[4]), tonumber(ARGV[5])
+local PAGE, MOST = 100, 2000
+
+for _, id in ipairs(redis.call('ZRANGEBYSCORE', PREFIX .. 'lent', '-inf', NOW, 'LIMIT', 0, MOST)) do
+  local row = read(id)
+  if row[STATE] then
+    release(id, row)
+    redis.call('ZADD', PREFIX .. 'open', row[ORDER], id)
+  else
+    redis.call('ZREM', PREFIX .. 'lent', id)
+  end
+end
+
+local token = reserve(1)
+local reply = {token}
+-- Keys that this very lease holds: its relay keeps their order itself.
+local own = {}
+
+local function lend(id, row)
+  local key = row[ORDER_KEY]
+  redis.call('ZREM', PREFIX .. 'open', id)
+  redis.call('ZADD', PREFIX .. 'lent', untilTime, id)
+  redis.call('HSET', opKey(id), 'lt', token)
+  if key then
+    own[key] = true
+    redis.call('HINCRBY', PREFIX .. 'held', key, 1)
+  end
+  reply[#reply + 1] = {id, shown(id, row)}
+end
+
+-- Past its time it must not be published any more, even before a sweep has noticed.
+local function mayGo(row)
+  local key = row[ORDER_KEY]
+  if tonumber(row[EXPIRES]) <= NOW then return false end
+  return not key or own[key] or redis.call('HEXISTS', PREFIX .. 'held', key) == 0
+end
+
+local cursor = redis.call('GET', PREFIX .. 'cursor') or '-inf'
+local seen, isDone = 0, false
+while not isDone and seen < MOST do
+  local page = redis.call('ZRANGEBYSCORE', PREFIX .. 'open', cursor, '+inf', 'WITHSCORES', 'LIMIT', 0, PAGE)
+  for at = 1, #page, 2 do
+    local id, row = page[at], read(page[at])
+    if not row[STATE] then
+      redis.call('ZREM', PREFIX .. 'open', id)
+    elseif #reply > limit or tonumber(row[CREATED]) > bound then
+      isDone = true
+      break
+    elseif mayGo(row) then
+      lend(id, row)
+    end
+    cursor = '(' .. page[at + 1]
+  end
+  seen = seen + PAGE
+  if #page < 2 * PAGE then isDone = true end
+end
+if isDone then
+  redis.call('DEL', PREFIX .. 'cursor')
+else
+  redis.call('SET', PREFIX .. 'cursor', cursor, 'PX', 60000)
+end
+return reply
+`
+
+/** Notes that the broker has the request events of these operations, under a token or none. */
+export const MARK = `${COMMON}
+local token = ARGV[3]
+for at = 4, #ARGV do
+  local id, row = ARGV[at], read(ARGV[at])
+  if row[STATE] == 'running' and row[PUBLISHED] == '0' and (token == '' or token == row[TOKEN]) then
+    redis.call('HDEL', opKey(id), 'q')
+    redis.call('HSET', opKey(id), 'p', 1)
+    settled(id, row)
+  end
+end
+return 1
+`

@@ -1,0 +1,212 @@
+import type { Clock } from '../../core/clock.js'
+import { type GatewayError, isGatewayError } from '../../core/errors.js'
+import { inTime } from '../../core/in-time.js'
+import type { AmqpConnection } from './client.js'
+import { unavailable } from './failures.js'
+import type { Health } from './health.js'
+
+/** Something that lives on channels of the connection, and is set up anew on each new one. */
+export interface Part {
+  /** Opens its channels; a rejection says why it cannot work. */
+  attach(connection: AmqpConnection): Promise<void>
+  /** The connection, or its own channel, is gone. */
+  detach(error: unknown): void
+}
+
+/** How a link connects. */
+export interface LinkOptions {
+  readonly clock: Clock
+  readonly health: Health
+  readonly waitForBroker: boolean
+  /** False when the connection was handed in, so that its loss is final. */
+  readonly canReconnect: boolean
+  /** False when the connection was handed in, so that it is left open. */
+  readonly isOurs: boolean
+  /** Rejects with an error that explains itself. */
+  connect(): Promise<AmqpConnection>
+}
+
+const FIRST_DELAY_MS = 100
+// Short, as the first success is to come soon after the broker is back; with jitter, as all instances are waiting for it.
+const LONGEST_DELAY_MS = 2000
+const CLOSE_MS = 2000
+
+/**
+ * A connection that comes back. What is on it is set up anew each time, in the order in which it was added, and before
+ * the connection counts as sound.
+ */
+export class Link {
+  readonly #options: LinkOptions
+  readonly #parts = new Set<Part>()
+  #connection: AmqpConnection | undefined
+  #isClosed = false
+  #attempts = 0
+  #cancels = new Set<() => void>()
+
+  constructor(options: LinkOptions) {
+    this.#options = options
+  }
+
+  /** Why the broker takes no messages from this connection at the moment. */
+  blocked: GatewayError | undefined
+
+  /** The open connection. */
+  get connection(): AmqpConnection | undefined {
+    return this.#connection
+  }
+
+  /** Connects. Rejects at the first failure, unless the options say to wait for the broker. */
+  async start(): Promise<void> {
+    for (;;) {
+      try {
+        await this.#open()
+        return
+      } catch (error) {
+        if (!this.#options.waitForBroker || this.#isClosed || !isAway(error)) throw error
+        this.#options.health.break(this, error)
+        await this.#pause()
+      }
+    }
+  }
+
+  /** Sets up a part now, and on each connection to come. */
+  async add(part: Part): Promise<void> {
+    const connection = this.#connection
+    if (connection === undefined) throw unavailable('There is no connection to RabbitMQ at the moment.')
+    try {
+      await part.attach(connection)
+    } catch (error) {
+      throw isGatewayError(error) ? error : unavailable('The connection to RabbitMQ is of no use.', error)
+    }
+    if (this.#connection !== connection) {
+      const error = unavailable('The connection to RabbitMQ was lost meanwhile.')
+      part.detach(error)
+      throw error
+    }
+    this.#parts.add(part)
+  }
+
+  remove(part: Part): void {
+    this.#parts.delete(part)
+    this.#options.health.mend(part)
+  }
+
+  /** A part has lost its channel while the connection stands: it is set up again, as often as it takes. */
+  repair(part: Part, error: unknown): void {
+    if (!this.#parts.has(part) || this.#isClosed || this.#connection === undefined) return
+    const connection = this.#connection
+    part.detach(error)
+    this.#options.health.break(part, error)
+    void this.#repair(part, connection)
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true
+    for (const cancel of this.#cancels) cancel()
+    const connection = this.#connection
+    this.#connection = undefined
+    for (const part of this.#parts) part.detach(new Error('The transport was closed.'))
+    this.#parts.clear()
+    if (connection !== undefined) await this.#end(connection)
+  }
+
+  async #open(): Promise<void> {
+    const connection = await this.#options.connect()
+    let failure: unknown
+    let isGone = false
+    const lost = (error: unknown): void => {
+      failure ??= error
+      if (isGone) return
+      isGone = true
+      this.#lost(connection, failure ?? new Error('The connection was closed.'))
+    }
+    // amqplib reports the reason as `error` and then the end as `close`; an orderly end has no reason.
+    connection.on('error', (error: unknown) => {
+      failure ??= error
+    })
+    connection.on('close', lost)
+    connection.on('blocked', (reason: unknown) => {
+      this.blocked = unavailable(`RabbitMQ takes no messages at the moment: ${String(reason)}.`)
+      this.#options.health.break(connection, this.blocked)
+    })
+    connection.on('unblocked', () => this.#unblock(connection))
+    try {
+      for (const part of this.#parts) await part.attach(connection)
+      if (isGone || this.#isClosed) throw unavailable('The connection to RabbitMQ was lost again.', failure)
+    } catch (error) {
+      for (const part of this.#parts) part.detach(error)
+      await this.#end(connection)
+      throw error
+    }
+    this.#connection = connection
+    this.#attempts = 0
+    for (const part of this.#parts) this.#options.health.mend(part)
+    this.#options.health.mend(this)
+  }
+
+  /** One that is gone already is closed enough, and a broker that is short of memory does not hear of the end. */
+  async #end(connection: AmqpConnection): Promise<void> {
+    if (this.#options.isOurs) await inTime(connection.close(), CLOSE_MS, this.#options.clock).catch(() => {})
+  }
+
+  #unblock(connection: AmqpConnection): void {
+    this.blocked = undefined
+    this.#options.health.mend(connection)
+  }
+
+  #lost(connection: AmqpConnection, cause: unknown): void {
+    if (this.#connection !== connection) return
+    this.#connection = undefined
+    const error = unavailable('The connection to RabbitMQ is lost.', cause)
+    this.#options.health.break(this, error)
+    this.#unblock(connection)
+    for (const part of this.#parts) part.detach(error)
+    if (!this.#isClosed && this.#options.canReconnect) void this.#reconnect()
+  }
+
+  async #reconnect(): Promise<void> {
+    while (!this.#isClosed) {
+      await this.#pause()
+      if (this.#isClosed) return
+      try {
+        await this.#open()
+        return
+      } catch (error) {
+        this.#options.health.break(this, error)
+      }
+    }
+  }
+
+  async #repair(part: Part, connection: AmqpConnection): Promise<void> {
+    for (let failures = 0; ; failures += 1) {
+      if (failures > 0) await this.#pause(failures)
+      if (this.#isClosed || this.#connection !== connection || !this.#parts.has(part)) return
+      try {
+        await part.attach(connection)
+        this.#options.health.mend(part)
+        return
+      } catch (error) {
+        part.detach(error)
+        this.#options.health.break(part, error)
+      }
+    }
+  }
+
+  #pause(failures = this.#attempts++): Promise<void> {
+    const longest = Math.min(FIRST_DELAY_MS * 2 ** failures, LONGEST_DELAY_MS)
+    return new Promise((resolve) => {
+      const done = (): void => {
+        cancel()
+        this.#cancels.delete(done)
+        resolve()
+      }
+      const cancel = this.#options.clock.setTimer(done, longest / 2 + (Math.random() * longest) / 2)
+      this.#cancels.add(done)
+    })
+  }
+}
+
+/** Whether waiting can help; a wrong password stays wrong. */
+function isAway(error: unknown): boolean {
+  return typeof error === 'object' && error !== null && 'code' in error && error.code === 'ERR_TRANSPORT_UNAVAILABLE'
+}

@@ -1,0 +1,244 @@
+import type { Clock } from '../../core/clock.js'
+import { GatewayError } from '../../core/errors.js'
+import type { EventMessage } from '../../core/event.js'
+import type { MessageHandler, Reader, Settlement } from '../../core/transport.js'
+import type { AmqpChannel, AmqpConnection, AmqpMessage, QueueState } from './client.js'
+import { explainStep } from './failures.js'
+import type { Link, Part } from './link.js'
+import { Settler } from './settler.js'
+
+/** A queue that a reader takes from. */
+export interface Source {
+  readonly queue: string
+  /** The type of its messages, where the queue has only one. */
+  readonly type?: string
+  declare(channel: AmqpChannel): Promise<QueueState>
+}
+
+/** What a reader works with. */
+export interface ReaderOptions {
+  readonly sources: readonly Source[]
+  /** How many messages are handled at a time. */
+  readonly concurrency: number
+  /** True: the queues are of this reader alone; nothing comes again, and the queues go with the reader. */
+  readonly isOwn: boolean
+  readonly clock: Clock
+  readonly link: Link
+  readonly onMessage: MessageHandler
+  /** Throws when the message cannot be understood. */
+  parse(message: AmqpMessage, source: Source): EventMessage
+  count(what: 'poison' | 'parked' | 'requeued'): void
+  onClosed(reader: QueueReader): void
+}
+
+const FIRST_DELAY_MS = 10
+const LONGEST_DELAY_MS = 1000
+const LOOK_EVERY_MS = 200
+
+/** Reads queues on a channel of its own, and settles each message after its handler. */
+export class QueueReader implements Part, Reader {
+  readonly caughtUp: Promise<void>
+  readonly #options: ReaderOptions
+  readonly #waiting: (readonly [AmqpMessage, Source, Settler])[] = []
+  /** Handlers that run, and messages that are held back before they return to the queue. */
+  #running = 0
+  readonly #held = new Set<() => void>()
+  #channel: AmqpChannel | undefined
+  #settler: Settler | undefined
+  #tags: string[] = []
+  #isClosing: Promise<void> | undefined
+  #idle: (() => void)[] = []
+  /** How many messages are to be handled until what was there at first is; undefined when that is so. */
+  #missing: number | undefined
+  #caughtUp = (): void => {}
+  #fail = (_error: GatewayError): void => {}
+
+  constructor(options: ReaderOptions) {
+    this.#options = options
+    this.caughtUp = new Promise<void>((resolve, reject) => {
+      this.#caughtUp = resolve
+      this.#fail = reject
+    })
+    // Who does not ask need not handle the error.
+    this.caughtUp.catch(() => {})
+  }
+
+  async attach(connection: AmqpConnection): Promise<void> {
+    const { sources, concurrency, clock, link } = this.#options
+    const channel = await connection.createChannel()
+    const settler = new Settler(channel, clock)
+    let failure: unknown
+    channel.on('error', (error: unknown) => {
+      failure ??= error
+    })
+    channel.on('close', () => {
+      settler.lost()
+      if (this.#channel === channel) link.repair(this, failure ?? new Error('The channel was closed.'))
+    })
+    await channel.prefetch(concurrency)
+    let before = 0
+    const tags: string[] = []
+    for (const source of sources) {
+      before += (await source.declare(channel)).messageCount
+      const take = (message: AmqpMessage | null): void => this.#take(message, source, settler)
+      const consuming = channel.consume(source.queue, take)
+      tags.push((await consuming.catch((error: unknown) => refuse(error, source))).consumerTag)
+    }
+    this.#channel = channel
+    this.#settler = settler
+    this.#tags = tags
+    this.#expect(before)
+  }
+
+  detach(_error: unknown): void {
+    const channel = this.#channel
+    this.#channel = undefined
+    this.#settler?.lost()
+    this.#waiting.length = 0
+    for (const release of this.#held) release()
+    // When it was the broker that ended the consumer alone, the channel is still open.
+    void channel?.close().catch(() => {})
+  }
+
+  close(): Promise<void> {
+    this.#isClosing ??= this.#close()
+    return this.#isClosing
+  }
+
+  async #close(): Promise<void> {
+    const { link, isOwn, sources, onClosed } = this.#options
+    const channel = this.#channel
+    // What is lost from now on need not be repaired.
+    link.remove(this)
+    this.#fail(new GatewayError('ERR_CLOSED', 'The reader was closed before it had caught up.'))
+    // A channel that is gone has no consumers any more.
+    const end = async (step: () => Promise<unknown> | undefined): Promise<void> => void (await attempt(step))
+    for (const tag of this.#tags) await end(() => channel?.cancel(tag))
+    for (const [message, , settler] of this.#waiting.splice(0)) settler.nack(message.fields.deliveryTag, true)
+    for (const release of this.#held) release()
+    if (this.#running > 0) await new Promise<void>((resolve) => this.#idle.push(resolve))
+    this.#settler?.flush()
+    if (isOwn) for (const { queue } of sources) await end(() => channel?.deleteQueue(queue))
+    this.#channel = undefined
+    await end(() => channel?.close())
+    onClosed(this)
+  }
+
+  #take(message: AmqpMessage | null, source: Source, settler: Settler): void {
+    if (message === null) {
+      this.#options.link.repair(this, new Error(`The queue "${source.queue}" was deleted, or is not available.`))
+      return
+    }
+    settler.delivered(message.fields.deliveryTag)
+    // What comes after a close goes back to the queue with the channel.
+    if (this.#isClosing) return
+    if (this.#running < this.#options.concurrency) void this.#handle(message, source, settler)
+    else this.#waiting.push([message, source, settler])
+  }
+
+  async #handle(message: AmqpMessage, source: Source, settler: Settler): Promise<void> {
+    this.#running += 1
+    const attempt = attemptOf(message)
+    const settlement = await this.#ask(message, source, attempt)
+    const tag = message.fields.deliveryTag
+    const { isOwn, count } = this.#options
+    if (settlement === 'park' && !isOwn) {
+      count('parked')
+      settler.nack(tag, false)
+    } else if (settlement === 'requeue' && !isOwn) {
+      count('requeued')
+      await this.#hold(attempt)
+      settler.nack(tag, true)
+    } else settler.ack(tag)
+    this.#running -= 1
+    if (settlement !== 'requeue') this.#handled()
+    this.#next()
+  }
+
+  async #ask(message: AmqpMessage, source: Source, attempt: number): Promise<Settlement> {
+    const { parse, onMessage, count, isOwn } = this.#options
+    let event: EventMessage
+    try {
+      event = parse(message, source)
+    } catch {
+      // Coming again would not make it any better.
+      count('poison')
+      return 'park'
+    }
+    try {
+      // Only answers to the queue itself come through the default exchange; recorders get a copy of all others.
+      const isDirect = isOwn && message.fields.exchange === ''
+      return (await onMessage(event, { attempt, isDirect })) ?? 'ack'
+    } catch {
+      return 'requeue'
+    }
+  }
+
+  /** A message that is given back is delivered again at once, so it is kept for 10 ms, 20 ms up to 1 s before. */
+  #hold(attempt: number): Promise<void> {
+    if (this.#isClosing || this.#channel === undefined) return Promise.resolve()
+    return new Promise((resolve) => {
+      const release = (): void => {
+        cancel()
+        this.#held.delete(release)
+        resolve()
+      }
+      const delay = Math.min(FIRST_DELAY_MS * 2 ** (attempt - 1), LONGEST_DELAY_MS)
+      const cancel = this.#options.clock.setTimer(release, delay)
+      this.#held.add(release)
+    })
+  }
+
+  #next(): void {
+    const next = this.#isClosing ? undefined : this.#waiting.shift()
+    if (next !== undefined) void this.#handle(...next)
+    if (this.#running === 0) for (const resolve of this.#idle.splice(0)) resolve()
+  }
+
+  /** Only what was there at the first time counts; other members of a group may handle some of it. */
+  #expect(before: number): void {
+    if (this.#missing !== undefined) return
+    this.#missing = before
+    if (before === 0) this.#caughtUp()
+    else this.#lookLater()
+  }
+
+  #handled(): void {
+    this.#missing = (this.#missing ?? 0) - 1
+    if (this.#missing === 0) this.#caughtUp()
+  }
+
+  #lookLater(): void {
+    if (this.#isClosing || (this.#missing ?? 0) <= 0) return
+    this.#options.clock.setTimer(() => void this.#look(), LOOK_EVERY_MS, true)
+  }
+
+  async #look(): Promise<void> {
+    const channel = this.#channel
+    const states = await Promise.all(
+      this.#options.sources.map(({ queue }) => attempt(() => channel?.checkQueue(queue))),
+    )
+    if (this.#running === 0 && states.every((state) => state?.messageCount === 0)) this.#caughtUp()
+    else this.#lookLater()
+  }
+}
+
+/** 1 for the first delivery; quorum queues count, others only say that it is not the first. */
+function attemptOf({ fields, properties }: AmqpMessage): number {
+  const count = properties.headers?.['x-delivery-count']
+  if (typeof count === 'number') return count + 1
+  return fields.redelivered ? 2 : 1
+}
+
+/** A step of an end, which is done as well when there is nothing left to end. */
+async function attempt<T>(step: () => Promise<T> | undefined): Promise<T | undefined> {
+  try {
+    return await step()
+  } catch {
+    return undefined
+  }
+}
+
+function refuse(error: unknown, { queue }: Source): never {
+  throw explainStep(error, `Reading the queue "${queue}"`)
+}

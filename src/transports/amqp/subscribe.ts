@@ -1,0 +1,122 @@
+import { GatewayError } from '../../core/errors.js'
+import type { EventMessage } from '../../core/event.js'
+import { createId } from '../../core/ids.js'
+import type { Reader, ReplayStart } from '../../core/transport.js'
+import { binding } from './binding.js'
+import type { AmqpMessage } from './client.js'
+import { QueueReader, type Source } from './reader.js'
+import { ReplayReader } from './replay.js'
+import type { Running, Shared, Wanted } from './running.js'
+
+/** An own reader takes what comes; this keeps it from taking more at a time than it can hold. */
+const OWN_PREFETCH = 1024
+const SHARED_CONCURRENCY = 16
+/** Ends the routing keys of what a replay sends itself to know how far it is. */
+const MARKER = '.ra-marker'
+
+/** Opens a reader of the kind that is wanted. */
+export function subscribe(wanted: Wanted, running: Running, shared: Shared): Promise<Reader> {
+  const { channel, reading } = wanted.subscription
+  if (reading.kind === 'replay') return replay(wanted, running, shared)
+  if (channel === 'results' && running.direct !== undefined)
+    return Promise.resolve(running.direct.join(reading.kind, wanted.onMessage))
+  return readQueues(wanted, running, shared)
+}
+
+async function readQueues({ subscription, onMessage }: Wanted, running: Running, shared: Shared): Promise<Reader> {
+  const { reading, channel } = subscription
+  const { settings, count } = shared
+  const sources = sourcesOf(subscription, shared)
+  const isOwn = reading.kind === 'own'
+  const awaited = new Set(subscription.types)
+  const reader = new QueueReader({
+    ...{ sources, isOwn, onMessage, count },
+    concurrency: reading.kind === 'shared' ? (reading.concurrency ?? SHARED_CONCURRENCY) : OWN_PREFETCH,
+    clock: settings.clock,
+    link: running.reading,
+    parse: (message, source) => parse(message, { type: source.type, awaited }, shared),
+    onClosed: (closed) => {
+      running.readers.delete(closed)
+      for (const { queue } of sources) running.replyTo.delete(queue)
+    },
+  })
+  await running.reading.add(reader)
+  running.readers.add(reader)
+  if (channel === 'results' && isOwn === (settings.replyTo === 'own'))
+    for (const { queue } of sources) running.replyTo.add(queue)
+  return reader
+}
+
+function sourcesOf({ channel, types, reading }: Wanted['subscription'], { topology }: Shared): readonly Source[] {
+  if (reading.kind === 'shared' && channel === 'requests') {
+    return [...new Set(types)].map((type): Source => {
+      const queue = topology.requestQueue(reading.group, type)
+      return { queue, type, declare: (on) => topology.declareRequests(on, queue, type) }
+    })
+  }
+  if (channel === 'requests') throw new GatewayError('ERR_CONFIG', 'RabbitMQ gives requests to groups of workers only.')
+  if (reading.kind === 'shared') {
+    const queue = topology.recorderQueue(reading.group)
+    return [{ queue, declare: (on) => topology.declareRecorder(on, queue, types) }]
+  }
+  const queue = topology.ownQueue()
+  return [{ queue, declare: (on) => topology.declareOwn(on, queue, types) }]
+}
+
+async function replay({ subscription, onMessage }: Wanted, running: Running, shared: Shared): Promise<Reader> {
+  const { settings, topology, count } = shared
+  const { channel, reading } = subscription
+  if (channel !== 'results') throw new GatewayError('ERR_CONFIG', 'Of the two channels the results can be replayed.')
+  if (settings.replay === false) {
+    const text = 'amqp() keeps no results for replays: set its option replay in every process before the first result'
+    throw new GatewayError('ERR_CONFIG', `${text}, which needs RabbitMQ 3.9 or later with streams.`)
+  }
+  const from = reading.kind === 'replay' ? offsetOf(reading.from) : 0
+  const marker = `${createId(settings.clock.now())}${MARKER}`
+  const reader = new ReplayReader({
+    ...{ stream: topology.stream, from, marker, onMessage, count },
+    clock: settings.clock,
+    link: running.reading,
+    declare: (on) => topology.declareStream(on),
+    parse: (message) => (message.fields.routingKey.endsWith(MARKER) ? undefined : parse(message, {}, shared)),
+    onClosed: (closed) => running.readers.delete(closed),
+  })
+  await running.reading.add(reader)
+  running.readers.add(reader)
+  const note = { properties: { deliveryMode: 2 }, body: new Uint8Array(0) }
+  try {
+    await running.publisher.publish(note, { exchange: topology.results, key: marker, mandatory: false })
+  } catch (error) {
+    await reader.close()
+    throw error
+  }
+  return reader
+}
+
+/** The first offset that is wanted; of a replay from now on only the broker knows it. */
+function offsetOf(from: ReplayStart): number | 'next' {
+  if (from === 'beginning') return 0
+  if (from === 'now') return 'next'
+  const position = from.after
+  if (/^\d{1,15}$/.test(position)) return Number(position) + 1
+  throw new GatewayError('ERR_CONFIG', `${JSON.stringify(position)} is no position in a stream of RabbitMQ.`)
+}
+
+/** What a reader knows of its messages. */
+interface Expected {
+  /** Where the queue has only one type. */
+  readonly type?: string | undefined
+  readonly awaited?: ReadonlySet<string>
+}
+
+/**
+ * The event of a message; where the message does not say its type, the queue or the routing key does. The default
+ * exchange has names of queues for routing keys, which say nothing.
+ */
+export function parse(message: AmqpMessage, expected: Expected, { settings, topology }: Shared): EventMessage {
+  const { properties, content: body, fields } = message
+  const key = fields.exchange === '' ? '' : topology.typeOf(fields.routingKey)
+  const type = expected.type ?? key
+  const isAwaited = expected.awaited?.has(type)
+  return binding.read({ properties, body }, { type, isAwaited, now: settings.clock.now(), tag: fields.deliveryTag })
+}

@@ -1,0 +1,154 @@
+import { createId } from '../../core/ids.js'
+import type { AmqpArguments, AmqpChannel, QueueState } from './client.js'
+import { explainStep } from './failures.js'
+import type { AmqpSettings } from './options.js'
+import type { Address } from './publisher.js'
+
+/** After this time without a reader the broker deletes the own queue of an instance. */
+const EXPIRES_MS = 60_000
+/** A result comes back until it is recorded: the limit ends only what would go round for days. */
+const RESULT_DELIVERY_LIMIT = 10_000
+
+// Without dots, as it is one word of a routing key, and without slashes, as Spring takes what is before one for an
+// exchange, and closes the worker's channel when there is none of that name.
+const OWN_QUEUE = /^[A-Za-z0-9_-]+-own-[0-9A-HJKMNP-TV-Z]{26}$/
+
+/** The names of exchanges and queues, and how each is declared. */
+export class Topology {
+  readonly #settings: AmqpSettings
+  readonly requests: string
+  readonly results: string
+  readonly stream: string
+
+  constructor(settings: AmqpSettings) {
+    const { prefix, requests, results } = settings
+    this.#settings = settings
+    this.requests = requests.exchange ?? `${prefix}.requests`
+    this.results = results.exchange ?? `${prefix}.results`
+    this.stream = `${this.results}.replay`
+  }
+
+  /** A name with a new incarnation: what was meant for a predecessor stays away. */
+  ownQueue(): string {
+    const { prefix, clock } = this.#settings
+    return `${prefix.replaceAll('.', '-')}-own-${createId(clock.now())}`
+  }
+
+  /** The queue that a group shares; of requests there is one for each type, as members may know different types. */
+  requestQueue(group: string, type: string): string {
+    return this.#settings.requests.queues?.[type] ?? `${this.requests}.${group}.${type}`
+  }
+
+  recorderQueue(group: string): string {
+    return `${this.results}.${group}`
+  }
+
+  requestAddress(type: string): Address {
+    const route = this.#settings.requests.routes?.[type]
+    if (route === undefined) return { exchange: this.requests, key: type, mandatory: true }
+    return { exchange: route.exchange ?? '', key: route.key, mandatory: true }
+  }
+
+  /** Results are not mandatory: nobody may be interested, and RabbitMQ 3 returns direct replies that it has delivered. */
+  resultAddress(type: string, replyTo: string | undefined): Address {
+    if (replyTo === undefined) return { exchange: this.results, key: type, mandatory: false }
+    if (OWN_QUEUE.test(replyTo)) return { exchange: this.results, key: `${replyTo}.${type}`, mandatory: false }
+    return { exchange: '', key: replyTo, mandatory: false }
+  }
+
+  /** What a routing key says of the type: results that are addressed to an instance have its name in front. */
+  typeOf(routingKey: string): string {
+    const dot = routingKey.indexOf('.')
+    return dot > 0 && OWN_QUEUE.test(routingKey.slice(0, dot)) ? routingKey.slice(dot + 1) : routingKey
+  }
+
+  /** Everything that is published to. */
+  async exchanges(channel: AmqpChannel): Promise<void> {
+    const { requests, results, replay } = this.#settings
+    await this.#exchange(channel, this.requests, requests.exchange !== undefined)
+    await this.#exchange(channel, this.results, results.exchange !== undefined)
+    const others = Object.values(requests.routes ?? {}).map(({ exchange = '' }) => exchange)
+    for (const name of new Set(others)) if (name !== '') await this.#exchange(channel, name, true)
+    // Before the first result, as what was published before it is in no replay.
+    if (replay !== false) await this.declareStream(channel)
+  }
+
+  async declareOwn(channel: AmqpChannel, queue: string, types: readonly string[]): Promise<QueueState> {
+    await this.#exchange(channel, this.results, this.#settings.results.exchange !== undefined)
+    const state = await declare(channel, queue, { 'x-expires': EXPIRES_MS })
+    await this.#bind(channel, queue, [`${queue}.#`, ...this.#keys(types)])
+    return state
+  }
+
+  async declareRecorder(channel: AmqpChannel, queue: string, types: readonly string[]): Promise<QueueState> {
+    await this.#exchange(channel, this.results, this.#settings.results.exchange !== undefined)
+    const state = await declareQuorum(channel, queue, RESULT_DELIVERY_LIMIT)
+    await this.#bind(channel, queue, [...types.map((type) => `*.${type}`), ...this.#keys(types)])
+    return state
+  }
+
+  async declareRequests(channel: AmqpChannel, queue: string, type: string): Promise<QueueState> {
+    const { exchange, queues, deliveryLimit } = this.#settings.requests
+    if (queues?.[type] !== undefined) return step(`The queue "${queue}"`, () => channel.checkQueue(queue))
+    await this.#exchange(channel, this.requests, exchange !== undefined)
+    const state = await declareQuorum(channel, queue, deliveryLimit)
+    await step(`Binding "${queue}" to "${this.requests}"`, () => channel.bindQueue(queue, this.requests, type))
+    return state
+  }
+
+  async declareStream(channel: AmqpChannel): Promise<QueueState> {
+    const { replay } = this.#settings
+    const { maxAge, maxBytes } = typeof replay === 'object' ? replay : {}
+    const state = await declare(channel, this.stream, {
+      'x-queue-type': 'stream',
+      ...(maxAge !== undefined && { 'x-max-age': maxAge }),
+      ...(maxBytes !== undefined && { 'x-max-length-bytes': maxBytes }),
+    })
+    await this.#bind(channel, this.stream, ['#'])
+    return state
+  }
+
+  #keys(types: readonly string[]): readonly string[] {
+    return this.#settings.results.keys ?? types
+  }
+
+  async #bind(channel: AmqpChannel, queue: string, keys: readonly string[]): Promise<void> {
+    for (const key of new Set(keys))
+      await step(`Binding "${queue}" to "${this.results}"`, () => channel.bindQueue(queue, this.results, key))
+  }
+
+  /** What others have made is looked at, never declared: it might be of another kind. */
+  async #exchange(channel: AmqpChannel, name: string, isForeign: boolean): Promise<void> {
+    const durable = { durable: true }
+    await step(`The exchange "${name}"`, () =>
+      isForeign ? channel.checkExchange(name) : channel.assertExchange(name, 'topic', durable),
+    )
+  }
+}
+
+/** A queue and the one where its dead letters go, which nobody reads but people. */
+async function declareQuorum(channel: AmqpChannel, queue: string, limit: number): Promise<QueueState> {
+  const parked = `${queue}.parked`
+  await declare(channel, parked, { 'x-queue-type': 'quorum' })
+  return declare(channel, queue, {
+    'x-queue-type': 'quorum',
+    'x-delivery-limit': limit,
+    'x-dead-letter-exchange': '',
+    'x-dead-letter-routing-key': parked,
+    // A dead letter leaves this queue only when the other one has it; it is available with this overflow only.
+    'x-dead-letter-strategy': 'at-least-once',
+    'x-overflow': 'reject-publish',
+  })
+}
+
+function declare(channel: AmqpChannel, queue: string, args: AmqpArguments): Promise<QueueState> {
+  return step(`The queue "${queue}"`, () => channel.assertQueue(queue, { durable: true, arguments: args }))
+}
+
+async function step<T>(what: string, run: () => Promise<T>): Promise<T> {
+  try {
+    return await run()
+  } catch (error) {
+    throw explainStep(error, what)
+  }
+}

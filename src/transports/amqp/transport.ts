@@ -1,0 +1,144 @@
+import { GatewayError } from '../../core/errors.js'
+import type { EventMessage } from '../../core/event.js'
+import type {
+  MessageHandler,
+  PublishOptions,
+  Reader,
+  Subscription,
+  Transport,
+  TransportListener,
+} from '../../core/transport.js'
+import { binding } from './binding.js'
+import { unavailable } from './failures.js'
+import type { AmqpSettings } from './options.js'
+import { DIRECT } from './publisher.js'
+import { Running, type Shared } from './running.js'
+import { parse, subscribe } from './subscribe.js'
+import { Topology } from './topology.js'
+
+/** How often what needs attention has happened. */
+export interface AmqpCounters {
+  /** Messages that could not be understood; those of shared queues are parked. */
+  readonly poison: number
+  /** Messages that went to the queue of dead letters. */
+  readonly parked: number
+  /** Messages that were given back to their queue. */
+  readonly requeued: number
+}
+
+/** A transport over RabbitMQ. */
+export interface AmqpTransport extends Transport {
+  readonly maxBodyBytes: number
+  readonly counters: AmqpCounters
+}
+
+/** The transport behind `amqp()`. */
+export class RabbitTransport implements AmqpTransport {
+  readonly name = 'amqp'
+  readonly maxBodyBytes: number
+  readonly durability: Transport['durability']
+  readonly #shared: Shared
+  readonly #counters = { poison: 0, parked: 0, requeued: 0 }
+  #users = 0
+  #running: Running | undefined
+  #opening: Promise<void> | undefined
+  #isOpen = false
+
+  constructor(settings: AmqpSettings) {
+    const count = (what: keyof AmqpCounters): void => {
+      this.#counters[what] += 1
+    }
+    this.#shared = { settings, topology: new Topology(settings), count }
+    this.maxBodyBytes = settings.maxBodyBytes
+    this.durability = { class: settings.replies === 'direct' ? 'process' : 'durable' }
+  }
+
+  get counters(): AmqpCounters {
+    return { ...this.#counters }
+  }
+
+  async start(listener?: TransportListener): Promise<void> {
+    this.#users += 1
+    const running = this.#running ?? this.#create()
+    try {
+      this.#opening ??= running.open()
+      await this.#opening
+    } catch (error) {
+      // A close in the meantime has counted this user already.
+      if (this.#running === running) this.#users -= 1
+      if (this.#running === running && this.#users === 0) this.#forget()
+      throw error
+    }
+    if (this.#running !== running) throw new GatewayError('ERR_CLOSED', 'The transport was closed while it started.')
+    this.#isOpen = true
+    if (listener !== undefined) running.listen(listener)
+  }
+
+  async close(): Promise<void> {
+    if (this.#users === 0) return
+    this.#users -= 1
+    if (this.#users > 0) return
+    const running = this.#running
+    this.#forget()
+    await running?.close()
+  }
+
+  async check(): Promise<void> {
+    await this.#opened().check()
+  }
+
+  publish(message: EventMessage, { channel, replyTo }: PublishOptions): Promise<void> {
+    try {
+      const { publishing, publisher } = this.#opened()
+      if (publishing.blocked !== undefined) throw publishing.blocked
+      if (message.body.length > this.maxBodyBytes) throw tooLarge(message, this.maxBodyBytes)
+      const { topology } = this.#shared
+      return channel === 'requests'
+        ? publisher.publish(binding.write(this.#addressed(message)), topology.requestAddress(message.type))
+        : publisher.publish(binding.write(message), topology.resultAddress(message.type, replyTo))
+    } catch (error) {
+      return Promise.reject(error)
+    }
+  }
+
+  async subscribe(subscription: Subscription, onMessage: MessageHandler): Promise<Reader> {
+    return subscribe({ subscription, onMessage }, this.#opened(), this.#shared)
+  }
+
+  /** A request that does not say where its results are to go gets the address of this instance. */
+  #addressed(message: EventMessage): EventMessage {
+    if (message.replyTo !== undefined) return message
+    const { direct, replyTo: queues } = this.#opened()
+    const [replyTo] = direct === undefined ? queues : [DIRECT]
+    return replyTo === undefined ? message : { ...message, replyTo }
+  }
+
+  #create(): Running {
+    const shared = this.#shared
+    const running = new Running(shared, (message, direct) => {
+      try {
+        direct.deliver(parse(message, {}, shared))
+      } catch {
+        shared.count('poison')
+      }
+    })
+    this.#running = running
+    return running
+  }
+
+  #forget(): void {
+    this.#running = undefined
+    this.#opening = undefined
+    this.#isOpen = false
+  }
+
+  #opened(): Running {
+    if (this.#running === undefined || !this.#isOpen) throw unavailable('The transport to RabbitMQ is not started.')
+    return this.#running
+  }
+}
+
+function tooLarge({ type, body }: EventMessage, limit: number): GatewayError {
+  const text = `${type} has a body of ${body.length} bytes; RabbitMQ takes ${limit} (option maxBodyBytes).`
+  return new GatewayError('ERR_PUBLISH_REJECTED', text, { outcome: 'not-accepted' })
+}

@@ -1,0 +1,112 @@
+import type { EventMessage } from '../../core/event.js'
+import { withKafkaProfiles } from '../profiles/kafka.js'
+import type { Header, IncomingRecord, OutgoingRecord } from './client.js'
+
+/** How events look on the wire: a pair of pure functions. */
+export interface KafkaBinding {
+  readonly name: string
+  toRecord(message: EventMessage, topic: string): OutgoingRecord
+  /** `isAwaited`: the name of its topic is a type that its reader awaits. */
+  fromRecord(record: IncomingRecord, isAwaited?: boolean): EventMessage
+}
+
+type Text = keyof Pick<
+  EventMessage,
+  | 'id'
+  | 'type'
+  | 'source'
+  | 'correlationId'
+  | 'causationId'
+  | 'tenant'
+  | 'dataSchema'
+  | 'replyTo'
+  | 'traceparent'
+  | 'tracestate'
+  | 'contentType'
+>
+
+/** The header of each field of the envelope: CloudEvents 1.0, binary mode; trace headers keep their W3C names. */
+const HEADERS = {
+  id: 'ce_id',
+  type: 'ce_type',
+  source: 'ce_source',
+  correlationId: 'ce_correlationid',
+  causationId: 'ce_causationid',
+  tenant: 'ce_tenant',
+  dataSchema: 'ce_dataschema',
+  replyTo: 'ce_replyto',
+  traceparent: 'traceparent',
+  tracestate: 'tracestate',
+  contentType: 'content-type',
+} as const satisfies Record<Text, string>
+
+const TIME = 'ce_time'
+const VERSION = 'ce_specversion'
+const VERSION_1 = Buffer.from('1.0')
+const FIELDS = Object.entries(HEADERS) as [Text, string][]
+const FIELD_OF: ReadonlyMap<string, Text> = new Map(FIELDS.map(([field, name]) => [name, field]))
+/** Headers of the application cannot have these names, as readers would take them for the envelope. */
+const RESERVED: ReadonlySet<string> = new Set([...FIELD_OF.keys(), TIME, VERSION])
+
+/** The binding of workers that know this package, or CloudEvents: results need nothing but `ce_type` and the copy of `ce_correlationid`. */
+export const native: KafkaBinding = { name: 'native', toRecord, fromRecord }
+
+/** Writes by the profile of each message, and reads whatever workers of any profile answer. */
+export const binding: KafkaBinding = withKafkaProfiles(native)
+
+function toRecord(message: EventMessage, topic: string): OutgoingRecord {
+  const headers: [string, Buffer][] = [[VERSION, VERSION_1]]
+  for (const [field, name] of FIELDS) {
+    const value = message[field]
+    if (value !== undefined) headers.push([name, Buffer.from(value)])
+  }
+  headers.push([TIME, Buffer.from(new Date(message.time).toISOString())])
+  for (const [name, value] of Object.entries(message.headers)) {
+    if (!RESERVED.has(name)) headers.push([name, Buffer.from(value)])
+  }
+  const key = message.key === undefined ? null : Buffer.from(message.key)
+  return { topic, key, value: asBuffer(message.body), headers }
+}
+
+/** Takes any record: what it does not say is made up from where it stands, so that it is the same when read again. */
+function fromRecord(record: IncomingRecord): EventMessage {
+  const fields: Partial<Record<Text, string>> = {}
+  const headers: Record<string, string> = Object.create(null)
+  let time: number | undefined
+  // The last of several headers with one name wins, as it does for Spring.
+  for (const [name, value] of record.headers) {
+    const text = textOf(value)
+    const field = FIELD_OF.get(name)
+    if (field !== undefined) fields[field] = text
+    else if (name === TIME) time = Date.parse(text)
+    else if (name !== VERSION) headers[name] = text
+  }
+  return {
+    id: fields.id ?? `${record.topic}/${record.partition}/${record.offset}`,
+    type: fields.type ?? '',
+    source: fields.source ?? record.topic,
+    time: time === undefined || Number.isNaN(time) ? record.timestamp : time,
+    correlationId: fields.correlationId,
+    causationId: fields.causationId,
+    key: record.key === null ? undefined : textOf(record.key),
+    traceparent: fields.traceparent,
+    tracestate: fields.tracestate,
+    tenant: fields.tenant,
+    dataSchema: fields.dataSchema,
+    replyTo: fields.replyTo,
+    headers,
+    contentType: fields.contentType ?? 'application/json',
+    body: record.value ?? EMPTY,
+  }
+}
+
+const EMPTY = new Uint8Array(0)
+
+/** A header in UTF-8; null is empty. */
+function textOf(value: Header[1]): string {
+  return value === null ? '' : asBuffer(value).toString('utf8')
+}
+
+function asBuffer(bytes: Uint8Array): Buffer {
+  return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+}

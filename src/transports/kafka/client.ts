@@ -1,0 +1,116 @@
+/** A header as it is on the wire; the same name may come twice. */
+export type Header = readonly [name: string, value: Uint8Array | null]
+
+/** A record to be written. */
+export interface OutgoingRecord {
+  readonly topic: string
+  /** Records of one key go to one partition, and keep their order. */
+  readonly key: Buffer | null
+  readonly value: Buffer
+  readonly headers: readonly (readonly [name: string, value: Buffer])[]
+}
+
+/** A record that was read. */
+export interface IncomingRecord {
+  readonly topic: string
+  readonly partition: number
+  readonly offset: bigint
+  /** When it was written, in milliseconds since the epoch. */
+  readonly timestamp: number
+  readonly key: Uint8Array | null
+  readonly value: Uint8Array | null
+  readonly headers: readonly Header[]
+}
+
+/** A partition as `topic:number`; topics have no colon in them. */
+export type PartitionId = string
+
+/** What is kept about a topic. */
+export interface TopicFacts {
+  readonly partitions: number
+  /** `cleanup.policy`, or undefined when the broker denies to say it. */
+  readonly cleanupPolicy?: string | undefined
+}
+
+/** What became of a failed produce call. */
+export type Refusal = 'unavailable' | 'rejected' | 'unknown'
+
+/** A produce call that failed: `unknown` means that its records may have been written, the others that they were not. */
+export class ProduceError extends Error {
+  readonly refusal: Refusal
+
+  constructor(refusal: Refusal, cause: unknown) {
+    super(cause instanceof Error ? cause.message : String(cause), { cause })
+    this.name = 'ProduceError'
+    this.refusal = refusal
+  }
+}
+
+/** The partitions that a reader has from now on. */
+export interface Assignment {
+  readonly partitions: readonly PartitionId[]
+  /** One member of a group is its leader; a reader without a group is its own. */
+  readonly isLeader: boolean
+  /** The committed offsets of the group, for all partitions of its topics that have one. */
+  committed(): Promise<ReadonlyMap<PartitionId, bigint>>
+  commit(offsets: ReadonlyMap<PartitionId, bigint>): Promise<void>
+}
+
+/** What a client has to know to read, and whom to tell what it has read. */
+export interface ReadRequest {
+  readonly topics: readonly string[]
+  /** The group that shares the partitions; without it this reader gets all partitions and commits nothing. */
+  readonly group: string | undefined
+  /** A name that nobody else has, for clients that cannot read without a group. */
+  readonly ownGroup: string
+  /** The next offset of a partition that was taken up already. */
+  nextOf(partition: PartitionId): bigint | undefined
+  /** The partitions that it would like to keep, the dearest first. */
+  owned(): readonly PartitionId[]
+  /**
+   * Called at first and after every change; nothing is read of a new partition before it has resolved to the offsets
+   * where to read on. Partitions without one there are already being read.
+   */
+  assigned(assignment: Assignment): Promise<ReadonlyMap<PartitionId, bigint>>
+  /** The records of a partition in their order, and the offset behind them; records of others may be in between. */
+  received(partition: PartitionId, records: readonly IncomingRecord[], next: bigint): void
+  /** Records that were to be read are no longer there: they are older than the topic's retention. */
+  lost(partition: PartitionId, from: bigint, to: bigint): void
+  failed(error: unknown): void
+}
+
+/** An open reading of a client. */
+export interface ClientReader {
+  pause(partition: PartitionId): void
+  resume(partition: PartitionId): void
+  commit(offsets: ReadonlyMap<PartitionId, bigint>): Promise<void>
+  close(): Promise<void>
+}
+
+/** What this transport needs of a Kafka client: `platformatic()` and `kafkajs()` make one. */
+export interface KafkaClient {
+  readonly name: string
+  connect(): Promise<void>
+  close(): Promise<void>
+  /** Asks a broker something; rejects soon when none can be reached. */
+  check(): Promise<void>
+  /** The topics among these that exist. */
+  describe(topics: readonly string[]): Promise<ReadonlyMap<string, TopicFacts>>
+  /** The first offset that is there, or the one behind the last, of each partition. */
+  offsets(topics: readonly string[], at: 'beginning' | 'end'): Promise<ReadonlyMap<PartitionId, bigint>>
+  /** Writes records with `acks=all`, in one call; rejects with a ProduceError. It never tries again itself. */
+  produce(records: readonly OutgoingRecord[]): Promise<void>
+  /** Resolves when the first assignment is positioned. */
+  read(request: ReadRequest): Promise<ClientReader>
+}
+
+/** Names a partition. */
+export function partitionId(topic: string, partition: number): PartitionId {
+  return `${topic}:${partition}`
+}
+
+/** The topic and the number of a partition. */
+export function partsOf(id: PartitionId): { readonly topic: string; readonly partition: number } {
+  const at = id.lastIndexOf(':')
+  return { topic: id.slice(0, at), partition: Number(id.slice(at + 1)) }
+}

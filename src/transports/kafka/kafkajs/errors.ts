@@ -1,0 +1,39 @@
+import { ProduceError, type Refusal } from '../client.js'
+
+interface ClientError extends Error {
+  /** The broker's own error. */
+  readonly type?: string
+  readonly code?: string | number
+  readonly cause?: unknown
+}
+
+/** Before a connection stands nothing can have been sent. */
+const NOT_CONNECTED = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EHOSTUNREACH', 'ENETUNREACH', 'EAI_AGAIN'])
+const NOT_SENT = /^(?:Connection timeout|Failed to connect|Not connected|The producer is disconnected)/
+const NO_LEADER = new Set(['KafkaJSBrokerNotFound', 'KafkaJSMetadataNotLoaded', 'KafkaJSTopicMetadataNotLoaded'])
+
+/** Brokers append before they count the replicas that have it, and time out while they wait for them. */
+const MAY_BE_WRITTEN = new Set(['REQUEST_TIMED_OUT', 'NOT_ENOUGH_REPLICAS_AFTER_APPEND', 'UNKNOWN'])
+const PASSING = new Set([
+  'LEADER_NOT_AVAILABLE',
+  'NOT_LEADER_FOR_PARTITION',
+  'NOT_ENOUGH_REPLICAS',
+  'BROKER_NOT_AVAILABLE',
+  'KAFKA_STORAGE_ERROR',
+])
+
+/** Says of a failed call of the producer what is certain. */
+export function toProduceError(error: unknown): ProduceError {
+  return new ProduceError(refusalOf(innermost(error as ClientError)), error)
+}
+
+/** kafkajs wraps what has failed in what it has tried. */
+function innermost(error: ClientError): ClientError {
+  return error.cause instanceof Error ? innermost(error.cause) : error
+}
+
+function refusalOf({ name, message, type, code }: ClientError): Refusal {
+  if (NOT_CONNECTED.has(String(code)) || NOT_SENT.test(message) || NO_LEADER.has(name)) return 'unavailable'
+  if (type === undefined || MAY_BE_WRITTEN.has(type)) return 'unknown'
+  return PASSING.has(type) ? 'unavailable' : 'rejected'
+}

@@ -1,0 +1,144 @@
+import { configError } from '../../../core/options.js'
+import {
+  type ClientReader,
+  type KafkaClient,
+  type OutgoingRecord,
+  type PartitionId,
+  partitionId,
+  type ReadRequest,
+  type TopicFacts,
+} from '../client.js'
+import { within } from '../within.js'
+import { toProduceError } from './errors.js'
+import { KafkajsReader } from './reader.js'
+import type { KafkajsAdmin, KafkajsClient, KafkajsMessage, KafkajsProducer } from './types.js'
+
+export type { KafkajsClient } from './types.js'
+
+/** How kafkajs is used. */
+export interface KafkajsOptions {
+  /** How long a member of a group may be silent before its partitions go to others. @default 15000 */
+  readonly sessionTimeoutMs?: number
+}
+
+const TOPIC = 2
+const ALL_REPLICAS = -1
+const TIMEOUT_MS = 5000
+const CHECK_MS = 2000
+
+/**
+ * Uses an instance of kafkajs's `Kafka`, with its brokers, TLS and credentials.
+ * @example kafka({ client: kafkajs(new Kafka({ brokers: ['localhost:9092'] })), topics })
+ */
+export function kafkajs(kafka: KafkajsClient, options: KafkajsOptions = {}): KafkaClient {
+  const { sessionTimeoutMs = 15_000 } = options
+  if (typeof kafka?.producer !== 'function') throw configError('kafkajs()', kafka, 'an instance of Kafka')
+  return new KafkajsBinding(kafka, sessionTimeoutMs)
+}
+
+class KafkajsBinding implements KafkaClient {
+  readonly name = 'kafkajs'
+  readonly #kafka: KafkajsClient
+  readonly #sessionTimeoutMs: number
+  #parts: { readonly producer: KafkajsProducer; readonly admin: KafkajsAdmin } | undefined
+
+  constructor(kafka: KafkajsClient, sessionTimeoutMs: number) {
+    this.#kafka = kafka
+    this.#sessionTimeoutMs = sessionTimeoutMs
+  }
+
+  async connect(): Promise<void> {
+    // Trying again is for those who know whether a record may come twice.
+    const producer = this.#kafka.producer({ allowAutoTopicCreation: false, retry: { retries: 0 } })
+    const admin = this.#kafka.admin({ retry: { retries: 2, initialRetryTime: 100 } })
+    this.#parts = { producer, admin }
+    await Promise.all([producer.connect(), admin.connect()])
+  }
+
+  async close(): Promise<void> {
+    const parts = this.#parts
+    this.#parts = undefined
+    await Promise.all([parts?.producer.disconnect(), parts?.admin.disconnect()])
+  }
+
+  async check(): Promise<void> {
+    await within(this.#open.admin.describeCluster(), CHECK_MS)
+  }
+
+  async describe(topics: readonly string[]): Promise<Map<string, TopicFacts>> {
+    const { admin } = this.#open
+    const existing = new Set(await admin.listTopics())
+    const wanted = topics.filter((topic) => existing.has(topic))
+    if (wanted.length === 0) return new Map()
+    const described = await admin.fetchTopicMetadata({ topics: wanted })
+    const facts = described.topics.map(async ({ name, partitions }) => {
+      return [name, { partitions: partitions.length, cleanupPolicy: await this.#cleanupPolicy(name) }] as const
+    })
+    return new Map(await Promise.all(facts))
+  }
+
+  async offsets(topics: readonly string[], at: 'beginning' | 'end'): Promise<Map<PartitionId, bigint>> {
+    const found = new Map<PartitionId, bigint>()
+    for (const topic of topics) {
+      for (const { partition, high, low } of await this.#open.admin.fetchTopicOffsets(topic)) {
+        found.set(partitionId(topic, partition), BigInt(at === 'end' ? high : low))
+      }
+    }
+    return found
+  }
+
+  async produce(records: readonly OutgoingRecord[]): Promise<void> {
+    const byTopic = new Map<string, KafkajsMessage[]>()
+    for (const { topic, key, value, headers } of records) {
+      const messages = byTopic.get(topic) ?? []
+      messages.push({ key, value, headers: toHeaders(headers) })
+      byTopic.set(topic, messages)
+    }
+    const topicMessages = [...byTopic].map(([topic, messages]) => ({ topic, messages }))
+    try {
+      await this.#open.producer.sendBatch({ acks: ALL_REPLICAS, timeout: TIMEOUT_MS, topicMessages })
+    } catch (error) {
+      throw toProduceError(error)
+    }
+  }
+
+  async read(request: ReadRequest): Promise<ClientReader> {
+    const reader = new KafkajsReader({
+      kafka: this.#kafka,
+      admin: this.#open.admin,
+      request,
+      group: request.group ?? request.ownGroup,
+      sessionTimeoutMs: this.#sessionTimeoutMs,
+    })
+    try {
+      return await reader.open()
+    } catch (error) {
+      await reader.close().catch(() => {})
+      throw error
+    }
+  }
+
+  get #open() {
+    if (this.#parts !== undefined) return this.#parts
+    throw new Error('The client is not connected.')
+  }
+
+  /** Undefined where the right to describe topics' settings is missing. */
+  async #cleanupPolicy(topic: string): Promise<string | undefined> {
+    const resources = [{ type: TOPIC, name: topic, configNames: ['cleanup.policy'] }]
+    const described = await this.#open.admin
+      .describeConfigs({ includeSynonyms: false, resources })
+      .catch(() => ({ resources: [] as never[] }))
+    return described.resources[0]?.configEntries.find(({ configName }) => configName === 'cleanup.policy')?.configValue
+  }
+}
+
+/** Headers of one name become a list, as kafkajs has it. */
+function toHeaders(headers: OutgoingRecord['headers']): KafkajsMessage['headers'] {
+  const named: Record<string, Buffer | Buffer[]> = Object.create(null)
+  for (const [name, value] of headers) {
+    const known = named[name]
+    named[name] = known === undefined ? value : [known, value].flat()
+  }
+  return named
+}

@@ -1,0 +1,53 @@
+import { ProduceError, type Refusal } from '../client.js'
+
+/** What an error of the client says about itself, as far as it is looked at. */
+interface ClientError extends Error {
+  readonly apiId?: string
+  readonly errors?: readonly ClientError[]
+}
+
+/** Before a connection stands nothing can have been sent. */
+const NOT_CONNECTED =
+  /^(?:Connection to .* (?:failed|timed out)|Connection ready timed out|Connection closed while waiting|Cannot connect|Cannot find broker|Unknown topic)/
+
+/** Brokers append before they count the replicas that have it, and time out while they wait for them. */
+const MAY_BE_WRITTEN = new Set(['REQUEST_TIMED_OUT', 'NOT_ENOUGH_REPLICAS_AFTER_APPEND', 'UNKNOWN_SERVER_ERROR'])
+
+/** What goes away by itself: the next try may find another leader, or enough replicas. */
+const PASSING = new Set([
+  'LEADER_NOT_AVAILABLE',
+  'NOT_LEADER_OR_FOLLOWER',
+  'NOT_ENOUGH_REPLICAS',
+  'BROKER_NOT_AVAILABLE',
+  'KAFKA_STORAGE_ERROR',
+  'FENCED_LEADER_EPOCH',
+])
+
+/** Says of a failed produce call what is certain; `partitions` is how many its records went to. */
+export function toProduceError(error: unknown): ProduceError {
+  return new ProduceError(refusalOf(error as ClientError), error)
+}
+
+function refusalOf(error: ClientError): Refusal {
+  const leaves = leavesOf(error)
+  const refusals = leaves.map(refusalOfLeaf)
+  // A call to several partitions may have failed in one and succeeded in another: then one alone will tell.
+  if (refusals.includes('unknown')) return 'unknown'
+  return refusals.includes('rejected') ? 'rejected' : 'unavailable'
+}
+
+function refusalOfLeaf({ message, apiId }: ClientError): Refusal {
+  if (NOT_CONNECTED.test(message)) return 'unavailable'
+  if (apiId === undefined || MAY_BE_WRITTEN.has(apiId)) return 'unknown'
+  return PASSING.has(apiId) ? 'unavailable' : 'rejected'
+}
+
+/** The errors inside an error that stands for several. */
+function leavesOf(error: ClientError): ClientError[] {
+  return error.errors === undefined || error.errors.length === 0 ? [error] : error.errors.flatMap(leavesOf)
+}
+
+/** True when a broker has answered with this error. */
+export function isApiError(error: unknown, apiId: string): boolean {
+  return leavesOf(error as ClientError).some((leaf) => leaf.apiId === apiId)
+}

@@ -1,0 +1,172 @@
+import type { Consumer, GroupAssignment, GroupPartitionsAssigner } from '@platformatic/kafka'
+import { decodeOwned, encodeOwned, PROTOCOL, sharePartitions } from '../assign.js'
+import { type PartitionId, partitionId, partsOf, type ReadRequest } from '../client.js'
+
+/** What a membership needs. */
+export interface MembershipParts {
+  readonly request: ReadRequest
+  readonly group: string
+  readonly sessionTimeoutMs: number
+  makeConsumer(options: MemberOptions): Consumer
+  /** Called for every assignment, one after the other. */
+  assigned(partitions: readonly PartitionId[], isLeader: boolean): Promise<void>
+}
+
+/** What the consumer of a member is made with. */
+export interface MemberOptions {
+  readonly groupId: string
+  readonly sessionTimeout: number
+  readonly rebalanceTimeout: number
+  readonly heartbeatInterval: number
+  readonly protocols: { readonly name: string; readonly version: number; readonly metadata: Buffer }[]
+  readonly partitionAssigner: GroupPartitionsAssigner
+}
+
+const RETRY_MS = 500
+/** A member hears of a rebalance with its next heartbeat. */
+const HEARTBEAT_MS = 1000
+
+/** The part of a reader in a consumer group: it joins, joins again whatever happens, commits and leaves. */
+export class Membership {
+  readonly #parts: MembershipParts
+  #consumer: Consumer
+  #isClosed = false
+  #lastBeat = 0
+  #joins = 0
+  #handing: Promise<void> = Promise.resolve()
+
+  constructor(parts: MembershipParts) {
+    this.#parts = parts
+    this.#consumer = this.#make()
+  }
+
+  /** Resolves when the first assignment has been taken up. */
+  async join(): Promise<void> {
+    await this.#consumer.joinGroup({})
+    await this.#handing
+  }
+
+  async committed(): Promise<Map<PartitionId, bigint>> {
+    const { topics } = this.#parts.request
+    const metadata = await this.#consumer.metadata({ topics: [...topics] })
+    const wanted = topics.map((topic) => {
+      const count = metadata.topics.get(topic)?.partitionsCount ?? 0
+      return { topic, partitions: Array.from({ length: count }, (_, partition) => partition) }
+    })
+    const committed = new Map<PartitionId, bigint>()
+    for (const [topic, offsets] of await this.#consumer.listCommittedOffsets({ topics: wanted })) {
+      for (const [partition, offset] of offsets.entries()) {
+        if (offset !== undefined && offset >= 0n) committed.set(partitionId(topic, partition), offset)
+      }
+    }
+    return committed
+  }
+
+  async commit(offsets: ReadonlyMap<PartitionId, bigint>): Promise<void> {
+    const list = [...offsets].map(([id, offset]) => ({ ...partsOf(id), offset, leaderEpoch: -1 }))
+    await this.#consumer.commit({ offsets: list })
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true
+    await this.#consumer.close(true)
+  }
+
+  #make(): Consumer {
+    const { request, group, sessionTimeoutMs, makeConsumer } = this.#parts
+    const protocol = {
+      name: PROTOCOL,
+      version: 1,
+      // Read anew at every join.
+      get metadata() {
+        return encodeOwned(request.owned())
+      },
+    }
+    const consumer = makeConsumer({
+      groupId: group,
+      sessionTimeout: sessionTimeoutMs,
+      rebalanceTimeout: sessionTimeoutMs * 2,
+      heartbeatInterval: Math.min(HEARTBEAT_MS, sessionTimeoutMs),
+      protocols: [protocol],
+      partitionAssigner: assigner,
+    })
+    consumer.topics.trackAll(...request.topics)
+    consumer.on('consumer:group:join', ({ assignments = [], isLeader = false }) => {
+      if (consumer === this.#consumer) this.#hand(assignments, isLeader)
+    })
+    consumer.on('consumer:heartbeat:end', () => {
+      this.#lastBeat = Date.now()
+    })
+    consumer.on('consumer:heartbeat:error', ({ error }) => {
+      if (Date.now() - this.#lastBeat > sessionTimeoutMs) this.#replace(consumer, error)
+    })
+    // The client gives up after it could not join again; it would stay silent for ever.
+    consumer.on('error' as never, ((error: unknown) => this.#replace(consumer, error)) as never)
+    return consumer
+  }
+
+  #hand(assignments: readonly GroupAssignment[], isLeader: boolean): void {
+    this.#lastBeat = Date.now()
+    this.#joins += 1
+    const join = this.#joins
+    const ids = assignments.flatMap(({ topic, partitions }) => partitions.map((one) => partitionId(topic, one)))
+    this.#handing = this.#handing.then(async () => {
+      // An assignment that another one has overtaken is of no interest any more.
+      while (!this.#isClosed && join === this.#joins) {
+        try {
+          return await this.#parts.assigned(ids, isLeader)
+        } catch (error) {
+          this.#parts.request.failed(error)
+          await new Promise((resolve) => setTimeout(resolve, RETRY_MS))
+        }
+      }
+    })
+  }
+
+  #replace(consumer: Consumer, error: unknown): void {
+    if (this.#isClosed || consumer !== this.#consumer) return
+    this.#parts.request.failed(error)
+    this.#consumer = this.#make()
+    this.#lastBeat = Date.now()
+    void endQuietly(consumer)
+    this.#rejoin(this.#consumer)
+  }
+
+  #rejoin(consumer: Consumer): void {
+    consumer.joinGroup({}).catch(() => {
+      setTimeout(() => {
+        if (!this.#isClosed && consumer === this.#consumer) this.#rejoin(consumer)
+      }, RETRY_MS)
+    })
+  }
+}
+
+/** A consumer that has been replaced owes nobody anything. */
+async function endQuietly(consumer: Consumer): Promise<void> {
+  try {
+    await consumer.close(true)
+  } catch {
+    // Its session ends by itself.
+  }
+}
+
+const assigner: GroupPartitionsAssigner = (...[, members, topics, metadata]) => {
+  const partitions = new Map<string, PartitionId[]>()
+  for (const topic of topics) {
+    const count = metadata.topics.get(topic)?.partitionsCount ?? 0
+    const ids = Array.from({ length: count }, (_, partition) => partitionId(topic, partition))
+    partitions.set(topic, ids)
+  }
+  const sharers = [...members].map(([id, { topics: read = [], metadata: data }]) => {
+    return { id, topics: read, owned: decodeOwned(data as Uint8Array | undefined) }
+  })
+  return [...sharePartitions(sharers, partitions)].map(([memberId, ids]) => {
+    const assignments = new Map<string, GroupAssignment>()
+    for (const id of ids) {
+      const { topic, partition } = partsOf(id)
+      const given = assignments.get(topic)?.partitions ?? []
+      assignments.set(topic, { topic, partitions: [...given, partition] })
+    }
+    return { memberId, assignments }
+  })
+}

@@ -1,0 +1,130 @@
+import type { Clock } from '../../core/clock.js'
+import { GatewayError } from '../../core/errors.js'
+import { type KafkaClient, type OutgoingRecord, ProduceError } from './client.js'
+
+interface Waiting {
+  readonly record: OutgoingRecord
+  /** Undefined without a key: then no order is promised. */
+  readonly lane: string | undefined
+  resolve(): void
+  reject(error: unknown): void
+}
+
+/** What a publisher needs. */
+export interface PublisherParts {
+  readonly client: Pick<KafkaClient, 'produce'>
+  readonly clock: Clock
+  /** How many produce calls may be under way. */
+  readonly inFlight: number
+}
+
+/** Records of one call: brokers take a MiB per partition by default, and a call is one request to each of them. */
+const BATCH_BYTES = 900_000
+const BATCH_RECORDS = 2000
+
+/**
+ * Writes records in few calls: all of one turn of the event loop, or, while as many calls as may be are under way, all
+ * that come in the meantime. A key is in one call at a time, so its records keep their order whatever fails.
+ */
+export class Publisher {
+  readonly #parts: PublisherParts
+  #waiting: Waiting[] = []
+  readonly #lanes = new Set<string>()
+  #calls = 0
+  #scheduled = false
+
+  constructor(parts: PublisherParts) {
+    this.#parts = parts
+  }
+
+  /** Resolves when the broker has the record. */
+  publish(record: OutgoingRecord): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const lane = record.key === null ? undefined : `${record.topic}\0${record.key.toString('latin1')}`
+      this.#waiting.push({ record, lane, resolve, reject })
+      this.#schedule()
+    })
+  }
+
+  // After the input that is waiting: the requests of one turn come from many sockets.
+  #schedule(): void {
+    if (this.#scheduled || this.#calls >= this.#parts.inFlight || this.#waiting.length === 0) return
+    this.#scheduled = true
+    this.#parts.clock.setImmediate(() => {
+      this.#scheduled = false
+      this.#flush()
+    })
+  }
+
+  #flush(): void {
+    while (this.#calls < this.#parts.inFlight) {
+      const batch = this.#take()
+      if (batch.length === 0) return
+      void this.#send(batch)
+    }
+  }
+
+  /** The oldest records whose keys are in no call. */
+  #take(): Waiting[] {
+    const batch: Waiting[] = []
+    const left: Waiting[] = []
+    const held = new Set<string>()
+    let bytes = 0
+    for (const waiting of this.#waiting) {
+      const { lane, record } = waiting
+      const size = record.value.byteLength + 512
+      const isHeld = lane !== undefined && (this.#lanes.has(lane) || held.has(lane))
+      const isFull = batch.length >= BATCH_RECORDS || (batch.length > 0 && bytes + size > BATCH_BYTES)
+      if (isHeld || isFull) {
+        // What comes later with the same key must not overtake it.
+        if (lane !== undefined) held.add(lane)
+        left.push(waiting)
+      } else {
+        bytes += size
+        batch.push(waiting)
+      }
+    }
+    this.#waiting = left
+    for (const { lane } of batch) if (lane !== undefined) this.#lanes.add(lane)
+    return batch
+  }
+
+  async #send(batch: readonly Waiting[]): Promise<void> {
+    this.#calls += 1
+    try {
+      await this.#parts.client.produce(batch.map(({ record }) => record))
+      for (const { resolve } of batch) resolve()
+    } catch (error) {
+      await this.#refuse(batch, error)
+    }
+    this.#calls -= 1
+    for (const { lane } of batch) if (lane !== undefined) this.#lanes.delete(lane)
+    this.#schedule()
+  }
+
+  /** One bad record must not refuse the others: what was rejected in company is tried alone. */
+  async #refuse(batch: readonly Waiting[], error: unknown): Promise<void> {
+    const isAlone = batch.length === 1
+    const mayBeOne = error instanceof ProduceError && error.refusal === 'rejected'
+    if (isAlone || !mayBeOne) {
+      for (const { reject, record } of batch) reject(toPublishError(error, record.topic))
+      return
+    }
+    for (const waiting of batch) {
+      const call = this.#parts.client.produce([waiting.record])
+      await call.then(waiting.resolve, (cause: unknown) => waiting.reject(toPublishError(cause, waiting.record.topic)))
+    }
+  }
+}
+
+/** The two certain codes only when the record was certainly not written. */
+function toPublishError(error: unknown, topic: string): unknown {
+  if (!(error instanceof ProduceError) || error.refusal === 'unknown') return error
+  const { cause } = error
+  if (error.refusal === 'unavailable') {
+    const text = `No Kafka broker can be reached to write to ${topic}.`
+    return new GatewayError('ERR_TRANSPORT_UNAVAILABLE', text, { cause, outcome: 'not-accepted' })
+  }
+  const text = `Kafka did not take a message for the topic ${topic}: ${error.message}`
+  return new GatewayError('ERR_PUBLISH_REJECTED', text, { cause, outcome: 'not-accepted' })
+}

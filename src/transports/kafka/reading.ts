@@ -1,0 +1,258 @@
+import { randomUUID } from 'node:crypto'
+import type { Clock } from '../../core/clock.js'
+import { GatewayError } from '../../core/errors.js'
+import type { EventMessage } from '../../core/event.js'
+import { inTime } from '../../core/in-time.js'
+import type { MessageHandler, Reader, Subscription } from '../../core/transport.js'
+import { type KafkaBinding, native } from './binding.js'
+import type { Assignment, ClientReader, IncomingRecord, KafkaClient, PartitionId, ReadRequest } from './client.js'
+import { Committer } from './committer.js'
+import { type Entry, Inlet, outcomeOf } from './inlet.js'
+import { PartitionLog } from './partition-log.js'
+import { formatPosition, type Offsets, startOfOwn, startOfReplay, startOfShared } from './starts.js'
+
+/** What a reading is given by its transport. */
+export interface ReadingParts {
+  readonly client: KafkaClient
+  readonly binding: KafkaBinding
+  readonly clock: Clock
+  readonly topics: readonly string[]
+  readonly group: string | undefined
+  readonly groupPrefix: string
+  readonly subscription: Subscription
+  readonly onMessage: MessageHandler
+  /** Puts aside a record that cannot be handled; what it throws is tried again. */
+  park(record: IncomingRecord, group: string): Promise<void>
+  /** Something that no call can report. */
+  warn(text: string, cause?: unknown): void
+}
+
+/** Read ahead of the handlers, in records; beyond, a partition is paused. */
+const AHEAD = 1000
+/** A message that still comes again when so many behind it could be read is put aside: it is not the surroundings. */
+const HOPELESS_AFTER = 10_000n
+/** How long closing waits for a broker that does not answer. */
+const CLOSE_MS = 5000
+const FIRST = Object.freeze({ attempt: 1 })
+
+/** One subscription: it decides where reading starts, hands over what comes, and says how far it may be committed. */
+export class Reading implements ReadRequest, Reader {
+  readonly topics: readonly string[]
+  readonly group: string | undefined
+  readonly ownGroup: string
+  readonly caughtUp: Promise<void>
+  readonly #parts: ReadingParts
+  readonly #kind: 'own' | 'shared' | 'replay'
+  readonly #wanted: ReadonlySet<string> | undefined
+  readonly #awaited: ReadonlySet<string>
+  readonly #logs = new Map<PartitionId, PartitionLog>()
+  readonly #inlet: Inlet
+  readonly #committer: Committer
+  readonly #limit: number
+  /** Where history ends, for those partitions whose history is not handled yet; undefined before the first assignment. */
+  #history: Map<PartitionId, bigint> | undefined
+  #starts: Offsets | undefined
+  #client: ClientReader | undefined
+  #reach: () => void = ignore
+  #fail: (error: unknown) => void = ignore
+  #closing: Promise<void> | undefined
+
+  constructor(parts: ReadingParts) {
+    const { subscription, clock, onMessage } = parts
+    const { reading, channel, types } = subscription
+    const concurrency = reading.kind === 'replay' ? 1 : (reading.kind === 'shared' && reading.concurrency) || 256
+    this.#parts = parts
+    this.#kind = reading.kind
+    this.topics = parts.topics
+    this.group = parts.group
+    this.ownGroup = `${parts.groupPrefix}respond-async.${randomUUID()}`
+    // Results may be named by their readers; requests of other types are other workers' business.
+    this.#awaited = new Set(types)
+    this.#wanted = channel === 'requests' ? this.#awaited : undefined
+    this.#limit = concurrency + AHEAD
+    this.#inlet = new Inlet({
+      onMessage,
+      concurrency,
+      clock,
+      isInOrder: reading.kind === 'replay',
+      isWanted: ({ partition, log }) => this.#logs.get(partition) === log,
+      isHopeless: ({ log, record, attempt }) =>
+        reading.kind === 'shared' && attempt > 1 && log.next - record.offset > HOPELESS_AFTER,
+      settled: (entry, settlement) => void this.#settle(entry, settlement),
+    })
+    const commit = (offsets: Offsets) => this.#client?.commit(offsets) ?? Promise.resolve()
+    const failed = (error: unknown) => parts.warn(`The group ${parts.group} could not commit.`, error)
+    this.#committer = new Committer({ logs: this.#logs, clock, commit, failed })
+    this.caughtUp = new Promise((resolve, reject) => {
+      this.#reach = resolve
+      this.#fail = reject
+    })
+    // Most users do not wait for it.
+    this.caughtUp.catch(ignore)
+  }
+
+  /** Resolves once it is positioned. */
+  async open(): Promise<this> {
+    const { client, subscription } = this.#parts
+    if (this.#kind === 'own') this.#starts = await startOfOwn(this.#startParts())
+    if (subscription.reading.kind === 'replay') {
+      this.#starts = await startOfReplay(this.#startParts(), subscription.reading.from)
+    }
+    this.#client = await client.read(this)
+    for (const [id, log] of this.#logs) if (log.isPaused) this.#client.pause(id)
+    return this
+  }
+
+  /** Takes no more messages, and resolves when the running handlers have settled theirs, and that is committed. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  async #close(): Promise<void> {
+    this.#fail(new GatewayError('ERR_CLOSED', 'The reader was closed before it had caught up.'))
+    await this.#inlet.close()
+    const { clock } = this.#parts
+    if (this.#kind === 'shared') await inTime(this.#committer.flush(), CLOSE_MS, clock)
+    await inTime(this.#client?.close() ?? Promise.resolve(), CLOSE_MS, clock)
+  }
+
+  owned(): readonly PartitionId[] {
+    return [...this.#logs].sort(([, a], [, b]) => b.size - a.size).map(([id]) => id)
+  }
+
+  nextOf(id: PartitionId): bigint | undefined {
+    return this.#logs.get(id)?.next
+  }
+
+  async assigned(assignment: Assignment): Promise<Offsets> {
+    const { partitions } = assignment
+    for (const id of this.#logs.keys()) if (!partitions.includes(id)) this.#logs.delete(id)
+    const fresh = partitions.filter((id) => !this.#logs.has(id))
+    const starts = new Map<PartitionId, bigint>()
+    if (fresh.length > 0) {
+      const known = this.#kind === 'shared' ? await startOfShared(this.#startParts(), assignment) : this.#starts
+      for (const id of fresh) starts.set(id, known?.get(id) ?? 0n)
+      await this.#expect(starts)
+      for (const [id, start] of starts) this.#logs.set(id, new PartitionLog(start))
+    }
+    this.#committer.rebase(partitions)
+    this.#checkHistory()
+    return starts
+  }
+
+  received(id: PartitionId, records: readonly IncomingRecord[], next: bigint): void {
+    const log = this.#logs.get(id)
+    if (log === undefined || this.#closing !== undefined) return
+    for (const record of records) {
+      // A reader that was interrupted may begin again before where it was.
+      if (record.offset < log.next) continue
+      log.advance(record.offset + 1n)
+      this.#take(id, log, record)
+    }
+    log.advance(next)
+    this.#inlet.pump()
+    if (log.size >= this.#limit && !log.isPaused) {
+      log.isPaused = true
+      this.#client?.pause(id)
+    }
+    if (this.#kind === 'shared' && log.size === 0) this.#committer.schedule()
+    this.#checkHistory()
+  }
+
+  lost(id: PartitionId, from: bigint, to: bigint): void {
+    const text = `Records of ${id} from offset ${from} to ${to} were deleted by retention before they were read.`
+    this.#parts.warn(text)
+    this.#logs.get(id)?.advance(to)
+    // A gap in a replay would never be noticed, so it ends where it would get one.
+    if (this.#kind !== 'replay') return
+    this.#fail(new GatewayError('ERR_CONFIG', text))
+    void this.close()
+  }
+
+  failed(error: unknown): void {
+    this.#parts.warn(`Reading ${this.topics.join(', ')} is interrupted.`, error)
+  }
+
+  #take(partition: PartitionId, log: PartitionLog, record: IncomingRecord): void {
+    const message = this.#messageOf(record)
+    if (this.#wanted !== undefined && !this.#wanted.has(message.type)) return
+    if (this.#kind === 'own') {
+      // Delivered once whatever becomes of it, so there is nothing to keep.
+      void outcomeOf(this.#parts.onMessage, message, FIRST).catch(ignore)
+      return
+    }
+    log.add(record.offset)
+    const entry = { message, record, partition, log, attempt: 1 }
+    this.#inlet.push(this.#kind === 'replay' ? { ...entry, position: this.#position() } : entry)
+  }
+
+  /** What its binding cannot read is shown as it is: whoever wrote it must not stop the partition. */
+  #messageOf(record: IncomingRecord): EventMessage {
+    try {
+      return this.#parts.binding.fromRecord(record, this.#awaited.has(record.topic))
+    } catch (error) {
+      this.#parts.warn(`A record of ${record.topic} cannot be read.`, error)
+      return native.fromRecord(record)
+    }
+  }
+
+  #position(): string {
+    return formatPosition([...this.#logs].map(([id, log]) => [id, log.next] as const))
+  }
+
+  async #settle(entry: Entry, settlement: 'ack' | 'park'): Promise<void> {
+    const { log, partition } = entry
+    if (settlement === 'park' && this.#kind === 'shared' && !(await this.#park(entry))) return
+    log.settle(entry.record.offset)
+    if (this.#logs.get(partition) !== log) return
+    if (log.isPaused && log.size <= this.#limit - AHEAD / 2) {
+      log.isPaused = false
+      this.#client?.resume(partition)
+    }
+    if (this.#kind === 'shared') this.#committer.schedule()
+    this.#checkHistory()
+  }
+
+  /** False when the reader was closed before it was put aside: then the next one gets it. */
+  async #park({ record }: Entry): Promise<boolean> {
+    while (this.#closing === undefined) {
+      try {
+        await this.#parts.park(record, this.group ?? '')
+        return true
+      } catch (error) {
+        this.failed(error)
+        await pause(this.#parts.clock, 1000)
+      }
+    }
+    return false
+  }
+
+  /** Notes what is there before this reader, which is its history. */
+  async #expect(starts: Offsets): Promise<void> {
+    if (this.#history !== undefined) return
+    const ends = this.#kind === 'own' ? starts : await this.#parts.client.offsets(this.topics, 'end')
+    this.#history = new Map([...ends].filter(([id, end]) => (starts.get(id) ?? end) < end))
+  }
+
+  #checkHistory(): void {
+    if (this.#history === undefined) return
+    for (const [id, end] of this.#history) {
+      const log = this.#logs.get(id)
+      // What has moved to another member is that one's history.
+      if (log === undefined || log.mark >= end) this.#history.delete(id)
+    }
+    if (this.#history.size === 0) this.#reach()
+  }
+
+  #startParts() {
+    const { client, topics, subscription, clock } = this.#parts
+    return { client, topics, channel: subscription.channel, pause: (ms: number) => pause(clock, ms) }
+  }
+}
+
+function pause(clock: Clock, ms: number): Promise<void> {
+  return new Promise((resolve) => clock.setTimer(resolve, ms))
+}
+
+function ignore(): void {}

@@ -1,0 +1,132 @@
+import { GatewayError } from '../../core/errors.js'
+import { configError, refuseUnknown } from '../../core/options.js'
+import type { Channel } from '../../core/transport.js'
+import type { KafkaClient, TopicFacts } from './client.js'
+
+/** Topics by event type, or one for all. */
+export type TopicMap = string | Readonly<Record<string, string>>
+
+/** The topics of a transport. All of them are made by those who run the brokers; this package creates none. */
+export interface KafkaTopics {
+  /** Where request events go: one topic, or one for each type, or a function of the type. */
+  readonly requests?: TopicMap | ((type: string) => string | undefined)
+  /** Where result events are awaited and published: one topic, or one for each type. */
+  readonly results?: TopicMap
+  /** Where workers are asked to answer; only needed when results are on several topics. @default the topic of results */
+  readonly replyTo?: string
+  /** Where messages are put that can never be handled. @default they are counted, reported and left behind */
+  readonly deadLetters?: string
+}
+
+const NAMES = ['requests', 'results', 'replyTo', 'deadLetters']
+const LOOKS = 5
+const LOOK_PAUSE_MS = 200
+const LEGAL = /^[A-Za-z0-9._-]{1,249}$/
+
+/** Knows which event goes to which topic, and which of the topics are there. */
+export class Topics {
+  readonly #given: KafkaTopics
+  readonly #facts = new Map<string, TopicFacts>()
+
+  constructor(given: KafkaTopics) {
+    if (typeof given !== 'object' || given === null) throw configError('topics', given, '{ requests, results }')
+    refuseUnknown(given, NAMES, 'topics')
+    this.#given = given
+    for (const topic of this.static) if (!isTopic(topic)) throw configError('topics', topic, 'names of topics')
+    if (this.static.length === 0 && typeof given.requests !== 'function')
+      throw configError('topics', given, 'topics for requests, for results, or for both')
+  }
+
+  /** All topics that are named. */
+  get static(): string[] {
+    const { requests, replyTo, deadLetters } = this.#given
+    const optional = [replyTo, deadLetters].filter((topic) => topic !== undefined)
+    return [...new Set([...valuesOf(requests), ...this.results, ...optional])]
+  }
+
+  get results(): string[] {
+    return valuesOf(this.#given.results)
+  }
+
+  /** What requests say about where to answer. */
+  get replyTo(): string | undefined {
+    const { results } = this
+    return this.#given.replyTo ?? (results.length === 1 ? results[0] : undefined)
+  }
+
+  get deadLetters(): string | undefined {
+    return this.#given.deadLetters
+  }
+
+  of(channel: Channel, type: string): string | undefined {
+    const map = this.#given[channel]
+    if (typeof map === 'string' || map === undefined) return map
+    if (typeof map === 'function') return map(type)
+    return Object.hasOwn(map, type) ? map[type] : undefined
+  }
+
+  /** The topics that a reader of these types reads. */
+  read(channel: Channel, types: readonly string[]): string[] {
+    if (channel === 'results') return this.results
+    const found = types.map((type) => {
+      const topic = this.of(channel, type)
+      if (topic === undefined) throw new GatewayError('ERR_CONFIG', `topics.requests has no topic for ${type}.`)
+      return topic
+    })
+    return [...new Set(found)]
+  }
+
+  /** Looks a topic up, once it has been found never again. */
+  async find(topic: string, client: Pick<KafkaClient, 'describe'>): Promise<TopicFacts | undefined> {
+    const known = this.#facts.get(topic)
+    if (known !== undefined) return known
+    return (await this.#look([topic], client)).get(topic)
+  }
+
+  /**
+   * Checks that topics exist.
+   * @throws GatewayError ERR_CONFIG that names the topic and says what to do.
+   */
+  async check(
+    topics: readonly string[],
+    client: Pick<KafkaClient, 'describe'>,
+    pause: (ms: number) => Promise<void>,
+  ): Promise<void> {
+    let missing = topics
+    // A topic that was made a moment ago is not known to every broker yet.
+    for (let round = 0; round < LOOKS; round += 1) {
+      if (round > 0) await pause(LOOK_PAUSE_MS)
+      const found = await this.#look(missing, client)
+      missing = missing.filter((topic) => !found.has(topic))
+      if (missing.length === 0) return
+    }
+    const text = `Kafka has no topic ${missing.join(', ')}; create it, or correct the option topics of kafka().`
+    throw new GatewayError('ERR_CONFIG', text)
+  }
+
+  /**
+   * Checks that every result stays for its readers. Gives the topics of which the broker denies to say it.
+   * @throws GatewayError ERR_CONFIG
+   */
+  refuseCompacted(topics: readonly string[]): string[] {
+    const compacted = topics.filter((topic) => this.#facts.get(topic)?.cleanupPolicy?.includes('compact'))
+    if (compacted.length === 0) return topics.filter((topic) => this.#facts.get(topic)?.cleanupPolicy === undefined)
+    const text = `The topic ${compacted.join(', ')} is compacted: of several results with one key only the last is kept`
+    throw new GatewayError('ERR_CONFIG', `${text}. Set cleanup.policy=delete, or await results on another topic.`)
+  }
+
+  async #look(topics: readonly string[], client: Pick<KafkaClient, 'describe'>): Promise<Map<string, TopicFacts>> {
+    const found = new Map(await client.describe(topics))
+    for (const [topic, facts] of found) this.#facts.set(topic, facts)
+    return found
+  }
+}
+
+function valuesOf(map: KafkaTopics['requests']): string[] {
+  if (typeof map === 'string') return [map]
+  return typeof map === 'object' && map !== null ? [...new Set(Object.values(map))] : []
+}
+
+function isTopic(topic: unknown): boolean {
+  return typeof topic === 'string' && LEGAL.test(topic) && topic !== '.' && topic !== '..'
+}

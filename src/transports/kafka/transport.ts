@@ -1,0 +1,193 @@
+import { GatewayError, toGatewayError } from '../../core/errors.js'
+import type { EventMessage } from '../../core/event.js'
+import type {
+  Channel,
+  MessageHandler,
+  PublishOptions,
+  Reader,
+  Subscription,
+  Transport,
+  TransportListener,
+} from '../../core/transport.js'
+import type { IncomingRecord, OutgoingRecord } from './client.js'
+import { Monitor } from './monitor.js'
+import type { KafkaSettings } from './options.js'
+import { Publisher } from './publisher.js'
+import { Reading } from './reading.js'
+import { Topics } from './topics.js'
+
+const CHECK_EVERY_MS = 1000
+const WARNINGS_LIMIT = 100
+
+/** The transport behind `kafka()`. */
+export class KafkaTransport implements Transport {
+  readonly name = 'kafka'
+  readonly durability = { class: 'durable' } as const
+  readonly maxBodyBytes: number
+  readonly #settings: KafkaSettings
+  readonly #topics: Topics
+  readonly #publisher: Publisher
+  readonly #monitor: Monitor
+  readonly #readings = new Set<Reading>()
+  readonly #warned = new Set<string>()
+  #starting: Promise<void> | undefined
+  #users = 0
+  #parked = 0
+  #skippedChecks: readonly string[] = []
+
+  constructor(settings: KafkaSettings) {
+    const { client, clock, inFlight, maxBodyBytes, topics } = settings
+    this.#settings = settings
+    this.maxBodyBytes = maxBodyBytes
+    this.#topics = new Topics(topics)
+    this.#publisher = new Publisher({ client, clock, inFlight })
+    this.#monitor = new Monitor({ clock, everyMs: CHECK_EVERY_MS, check: () => client.check() })
+  }
+
+  /** How many messages no handler could handle. */
+  get parked(): number {
+    return this.#parked
+  }
+
+  /** Checks that the broker denied. */
+  get skippedChecks(): readonly string[] {
+    return this.#skippedChecks
+  }
+
+  async start(listener?: TransportListener): Promise<void> {
+    this.#users += 1
+    try {
+      this.#starting ??= this.#start()
+      await this.#starting
+    } catch (error) {
+      this.#users -= 1
+      this.#starting = undefined
+      throw error
+    }
+    if (listener !== undefined) this.#monitor.add(listener)
+  }
+
+  async #start(): Promise<void> {
+    const { client } = this.#settings
+    try {
+      await client.connect()
+      await this.#topics.check(this.#topics.static, client, this.#pause)
+    } catch (error) {
+      await client.close().catch(() => {})
+      throw toGatewayError(error, 'ERR_TRANSPORT_UNAVAILABLE')
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#users = Math.max(this.#users - 1, 0)
+    if (this.#users > 0 || this.#starting === undefined) return
+    this.#starting = undefined
+    this.#monitor.close()
+    await Promise.all([...this.#readings].map((reading) => reading.close()))
+    await this.#settings.client.close()
+  }
+
+  async check(): Promise<void> {
+    this.#assertOpen()
+    try {
+      await this.#settings.client.check()
+    } catch (error) {
+      throw toGatewayError(error, 'ERR_TRANSPORT_UNAVAILABLE')
+    }
+  }
+
+  async publish(message: EventMessage, { channel, replyTo }: PublishOptions): Promise<void> {
+    this.#assertOpen()
+    const { body, type } = message
+    if (body.byteLength > this.maxBodyBytes) {
+      throw refused(`The body of ${type} has ${body.byteLength} bytes, more than maxBodyBytes (${this.maxBodyBytes}).`)
+    }
+    const topic = (channel === 'results' ? replyTo : undefined) ?? this.#topics.of(channel, type)
+    if (topic === undefined) throw refused(`topics.${channel} has no topic for ${type}.`)
+    await this.#assertTopic(topic)
+    await this.#publisher.publish(this.#settings.binding.toRecord(this.#addressed(message, channel), topic))
+  }
+
+  async subscribe(subscription: Subscription, onMessage: MessageHandler): Promise<Reader> {
+    this.#assertOpen()
+    const { client, binding, clock, groupPrefix } = this.#settings
+    const { channel, types, reading: kind } = subscription
+    const topics = this.#topics.read(channel, types)
+    if (topics.length === 0) throw new GatewayError('ERR_CONFIG', `kafka() was given no topics.${channel} to read.`)
+    await this.#topics.check(topics, client, this.#pause)
+    if (channel === 'results' && kind.kind !== 'replay') {
+      this.#skippedChecks = this.#topics.refuseCompacted(topics).map((topic) => `cleanup.policy of ${topic}`)
+    }
+    const group = kind.kind === 'shared' ? `${groupPrefix}${kind.group}` : undefined
+    const park = (record: IncomingRecord, from: string) => this.#park(record, from)
+    const warn = (text: string, cause?: unknown) => this.#warn(text, cause)
+    const parts = { client, binding, clock, topics, group, groupPrefix, subscription, onMessage, park, warn }
+    const reading = new Reading(parts)
+    this.#readings.add(reading)
+    try {
+      await reading.open()
+    } catch (error) {
+      this.#readings.delete(reading)
+      throw toGatewayError(error, 'ERR_TRANSPORT_UNAVAILABLE')
+    }
+    return { caughtUp: reading.caughtUp, close: () => reading.close().finally(() => this.#readings.delete(reading)) }
+  }
+
+  readonly #pause = (ms: number): Promise<void> => {
+    return new Promise((resolve) => this.#settings.clock.setTimer(resolve, ms))
+  }
+
+  #assertOpen(): void {
+    if (this.#users > 0) return
+    const text = 'The Kafka transport is not started.'
+    throw new GatewayError('ERR_TRANSPORT_UNAVAILABLE', text, { outcome: 'not-accepted' })
+  }
+
+  /** Requests say where to answer, unless the gateway has said it. */
+  #addressed(message: EventMessage, channel: Channel): EventMessage {
+    const { replyTo } = this.#topics
+    if (channel === 'results' || message.replyTo !== undefined || replyTo === undefined) return message
+    return { ...message, replyTo }
+  }
+
+  async #assertTopic(topic: string): Promise<void> {
+    const { client } = this.#settings
+    const facts = await this.#topics.find(topic, client).catch((cause: unknown) => {
+      const text = `No Kafka broker can be reached to look up the topic ${topic}.`
+      throw new GatewayError('ERR_TRANSPORT_UNAVAILABLE', text, { cause, outcome: 'not-accepted' })
+    })
+    if (facts === undefined) throw refused(`Kafka has no topic ${topic}.`)
+  }
+
+  async #park(record: IncomingRecord, group: string): Promise<void> {
+    const { topic, partition, offset } = record
+    const { deadLetters } = this.#topics
+    if (deadLetters !== undefined) await this.#publisher.publish(toDeadLetter(record, deadLetters, group))
+    this.#parked += 1
+    const where =
+      deadLetters === undefined ? 'left behind (topics.deadLetters would keep it)' : `put into ${deadLetters}`
+    this.#warn(`The group ${group} could not handle offset ${offset} of ${topic}:${partition}; it is ${where}.`)
+  }
+
+  #warn(text: string, cause?: unknown): void {
+    // Offsets differ every time; the rest of a text is one kind of warning.
+    const kind = text.replace(/\d+/g, '')
+    if (this.#warned.has(kind) || this.#warned.size >= WARNINGS_LIMIT) return
+    this.#warned.add(kind)
+    const detail = cause === undefined ? {} : { detail: cause instanceof Error ? cause.message : String(cause) }
+    process.emitWarning(text, { type: 'RespondAsyncWarning', ...detail })
+  }
+}
+
+function refused(text: string): GatewayError {
+  return new GatewayError('ERR_PUBLISH_REJECTED', text, { outcome: 'not-accepted' })
+}
+
+/** The record as it was, and where it comes from. */
+function toDeadLetter(record: IncomingRecord, topic: string, group: string): OutgoingRecord {
+  const { key, value, headers } = record
+  const origin = { topic: record.topic, partition: record.partition, offset: record.offset, group }
+  const added = Object.entries(origin).map(([name, what]) => [`parked_${name}`, Buffer.from(String(what))] as const)
+  const kept = headers.map(([name, bytes]) => [name, Buffer.from(bytes ?? [])] as const)
+  return { topic, key: key && Buffer.from(key), value: Buffer.from(value ?? []), headers: [...kept, ...added] }
+}

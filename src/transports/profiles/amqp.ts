@@ -1,0 +1,188 @@
+import { GatewayError } from '../../core/errors.js'
+import type { EventMessage } from '../../core/event.js'
+import { COPIED, correlationOf, type Found, headerText, VALUE } from './answer.js'
+import { fromAttributes, isAttribute, isCloudEvent, isStructured, readStructured, toAttributes } from './cloudevents.js'
+import { readEnvelope, writeEnvelope } from './nest.js'
+import { readTypeId, TYPE_ID } from './spring.js'
+
+/** The basic properties of an AMQP 0-9-1 message, as far as events use them. */
+export interface AmqpProperties {
+  readonly messageId?: string | undefined
+  readonly correlationId?: string | undefined
+  readonly type?: string | undefined
+  /** In seconds since the epoch. */
+  readonly timestamp?: number | undefined
+  readonly contentType?: string | undefined
+  readonly appId?: string | undefined
+  readonly replyTo?: string | undefined
+  readonly deliveryMode?: number | boolean | undefined
+  readonly headers?: Readonly<Record<string, unknown>> | undefined
+}
+
+/** What a message is on the wire, without its addresses. */
+export interface AmqpContent {
+  readonly properties: AmqpProperties
+  readonly body: Uint8Array
+}
+
+/** What is known of a received message beside its content. */
+export interface AmqpSurroundings {
+  /** The type that its routing key or queue stands for; empty where that says nothing. */
+  readonly type: string
+  /** True when somebody awaits that type, so that nothing else needs to be asked for it. */
+  readonly isAwaited?: boolean | undefined
+  readonly now: number
+  /** Tells messages with the same content apart, such as equal values of one answer. */
+  readonly tag?: number | undefined
+}
+
+/** How events and messages are turned into one another. */
+export interface AmqpBinding {
+  write(message: EventMessage): AmqpContent
+  read(content: AmqpContent, surroundings: AmqpSurroundings): EventMessage
+}
+
+// The AMQP 1.0 binding of CloudEvents, section 3.1.3.1; RabbitMQ turns its application properties into headers.
+const PREFIXES = ['cloudEvents_', 'cloudEvents:'] as const
+/** What the broker or the client library would take for an order to itself. */
+const NOT_OURS = new Set(['__proto__', 'CC', 'BCC', 'x-delivery-count', 'x-stream-offset'])
+const TAG_DIGITS = 15
+
+/**
+ * A binding that also writes as other workers expect it, by the profile of the message, and reads what they answer,
+ * whatever was asked: `native` is left what no other profile knows.
+ */
+export function withAmqpProfiles(native: AmqpBinding): AmqpBinding {
+  return {
+    write(message) {
+      const { profile } = message
+      if (profile === undefined) return native.write(message)
+      const addressed = profile.answers === 'event' ? { ...message, replyTo: undefined } : message
+      return WRITERS[profile.name](addressed, native)
+    },
+    read(content, surroundings) {
+      return readCloudEvent(content, surroundings, native) ?? readOther(content, surroundings, native)
+    },
+  }
+}
+
+type Writer = (message: EventMessage, native: AmqpBinding) => AmqpContent
+
+const WRITERS: Readonly<Record<NonNullable<EventMessage['profile']>['name'], Writer>> = {
+  native: (message, native) => native.write(message),
+  cloudevents: (message) => {
+    const headers = headersOf(message)
+    for (const [name, value] of toAttributes(message)) headers[PREFIXES[0] + name] = value
+    return { properties: propertiesOf(message, headers), body: message.body }
+  },
+  spring: (message) => {
+    checkReplyTo(message)
+    const headers = headersOf(message)
+    // As text: Spring does not understand it as bytes. Left out it does no harm, and a foreign one may.
+    if (message.profile?.typeId !== undefined) headers[TYPE_ID] = message.profile.typeId
+    return { properties: propertiesOf(message, headers), body: message.body }
+  },
+  nest: (message) => ({ properties: propertiesOf(message, headersOf(message)), body: writeEnvelope(message) }),
+}
+
+/** Spring takes what is before a slash for an exchange, and closes the worker's channel when there is none. */
+function checkReplyTo({ replyTo }: EventMessage): void {
+  if (replyTo?.includes('/') !== true) return
+  throw new GatewayError('ERR_CONFIG', `Spring cannot answer to "${replyTo}": a queue for replies may have no slash.`)
+}
+
+/** No content encoding: Spring takes it for a character set. No expiration: it would delete what a 202 has promised. */
+function propertiesOf(message: EventMessage, headers: Readonly<Record<string, unknown>>): AmqpProperties {
+  const { id, correlationId, type, time, contentType, source, replyTo } = message
+  const timestamp = Math.floor(time / 1000)
+  return {
+    messageId: id,
+    correlationId,
+    type,
+    timestamp,
+    contentType,
+    appId: source,
+    replyTo,
+    deliveryMode: 2,
+    headers,
+  }
+}
+
+function headersOf({ headers, traceparent, tracestate }: EventMessage): Record<string, unknown> {
+  const table: Record<string, unknown> = Object.create(null)
+  for (const [name, value] of Object.entries(headers)) if (!NOT_OURS.has(name)) table[name] = value
+  if (traceparent !== undefined) table['traceparent'] = traceparent
+  if (tracestate !== undefined) table['tracestate'] = tracestate
+  return table
+}
+
+function readCloudEvent(
+  content: AmqpContent,
+  surroundings: AmqpSurroundings,
+  native: AmqpBinding,
+): EventMessage | undefined {
+  const { properties, body } = content
+  if (isStructured(properties.contentType)) {
+    return { ...native.read(content, surroundings), ...readStructured(body) }
+  }
+  const attributes = new Map<string, string>()
+  const table = properties.headers ?? {}
+  for (const name of Object.keys(table)) {
+    const prefix = PREFIXES.find((one) => name.startsWith(one))
+    const value = headerText(table[name])
+    if (prefix !== undefined && value !== undefined) attributes.set(name.slice(prefix.length), value)
+  }
+  if (!isCloudEvent(attributes)) return undefined
+  const read = native.read(content, surroundings)
+  const fields = fromAttributes(attributes)
+  const { traceparent = read.traceparent, tracestate = read.tracestate } = read
+  return { ...read, ...fields, traceparent, tracestate, headers: withoutAttributes(read.headers) }
+}
+
+function withoutAttributes(headers: EventMessage['headers']): EventMessage['headers'] {
+  const kept: Record<string, string> = Object.create(null)
+  for (const [name, value] of Object.entries(headers)) {
+    const prefix = PREFIXES.find((one) => name.startsWith(one))
+    if (prefix === undefined || !isAttribute(name.slice(prefix.length))) kept[name] = value
+  }
+  return kept
+}
+
+function readOther(content: AmqpContent, surroundings: AmqpSurroundings, native: AmqpBinding): EventMessage {
+  const read = native.read(content, surroundings)
+  const { properties } = content
+  const table = properties.headers ?? {}
+  const get = (name: string) => (Object.hasOwn(table, name) ? headerText(table[name]) : undefined)
+  const correlationId = properties.correlationId ?? correlationOf(get, HEADERS)
+  const found = surroundings.isAwaited ? unwrapped(content) : foundIn(content, get, read)
+  if (found === undefined && correlationId === read.correlationId) return read
+  const id = properties.messageId ?? tagged(read.id, found, surroundings)
+  return { ...read, correlationId, ...found, id }
+}
+
+const HEADERS = [...PREFIXES.map((prefix) => `${prefix}correlationid`), ...COPIED]
+
+/** What makes an answer of another kind of worker; undefined for a message that says its type, or stands for one. */
+function foundIn(
+  { properties, body }: AmqpContent,
+  get: (name: string) => string | undefined,
+  read: EventMessage,
+): Found | undefined {
+  if (typeof properties.type === 'string') return undefined
+  const typeId = get(TYPE_ID)
+  if (typeId !== undefined) return readTypeId(typeId, body)
+  // Nest says no content type; Spring always does.
+  const envelope = properties.contentType === undefined ? readEnvelope(body) : undefined
+  return envelope ?? (read.type === '' ? { reply: VALUE } : undefined)
+}
+
+/** An event of a Nest worker is in an envelope also where its routing key says it all. */
+function unwrapped({ properties, body }: AmqpContent): Found | undefined {
+  return properties.contentType === undefined && properties.type === undefined ? readEnvelope(body) : undefined
+}
+
+/** Equal values of one answer are several; other messages without an id are known again by their content. */
+function tagged(id: string, found: Found | undefined, { tag }: AmqpSurroundings): string {
+  if (found?.reply === undefined || tag === undefined) return id
+  return `${String(tag).padStart(TAG_DIGITS, '0')}-${id}`
+}

@@ -1,0 +1,86 @@
+import type { EventMessage } from '../../core/event.js'
+import { membersOf } from './json.js'
+
+/** CloudEvents 1.0 attributes by their names. */
+export type Attributes = ReadonlyMap<string, string>
+
+const REQUIRED = ['id', 'source', 'specversion', 'type'] as const
+/** Attributes that are fields of the envelope, extensions included; each field is one attribute. */
+const FIELDS = {
+  id: 'id',
+  source: 'source',
+  type: 'type',
+  dataSchema: 'dataschema',
+  correlationId: 'correlationid',
+  causationId: 'causationid',
+  key: 'partitionkey',
+  tenant: 'tenant',
+  traceparent: 'traceparent',
+  tracestate: 'tracestate',
+} as const satisfies Partial<Record<keyof EventMessage, string>>
+
+const ATTRIBUTES: ReadonlySet<string> = new Set([...Object.values(FIELDS), 'specversion', 'time', 'datacontenttype'])
+
+/** Of an event all that CloudEvents has a name for. */
+export function toAttributes(message: EventMessage): Attributes {
+  const attributes = new Map([['specversion', '1.0']])
+  for (const [field, name] of Object.entries(FIELDS)) {
+    const value = message[field as keyof typeof FIELDS]
+    if (value !== undefined) attributes.set(name, value)
+  }
+  return attributes.set('time', new Date(message.time).toISOString())
+}
+
+/** True when the four that every event has are there; without them it is no CloudEvent. */
+export function isCloudEvent(attributes: Attributes): boolean {
+  return REQUIRED.every((name) => (attributes.get(name) ?? '') !== '')
+}
+
+/** The fields of the envelope; `causationid` ties an event to its request where there is no `correlationid`. */
+export function fromAttributes(attributes: Attributes): Partial<EventMessage> {
+  const fields: Partial<Record<keyof typeof FIELDS | 'time', string | number>> = {}
+  for (const [field, name] of Object.entries(FIELDS)) {
+    const value = attributes.get(name)
+    if (value !== undefined) fields[field as keyof typeof FIELDS] = value
+  }
+  const time = Date.parse(attributes.get('time') ?? '')
+  if (!Number.isNaN(time)) fields.time = time
+  if (fields.correlationId === undefined && fields.causationId !== undefined) fields.correlationId = fields.causationId
+  return fields as Partial<EventMessage>
+}
+
+/** Whether the attribute is a field of the envelope, and no header. */
+export function isAttribute(name: string): boolean {
+  return ATTRIBUTES.has(name)
+}
+
+/** True for the content type of an event that is JSON as a whole. Batches are not read: nobody has asked for them. */
+export function isStructured(contentType: string | undefined): boolean {
+  return /^application\/cloudevents\+json\s*(?:;|$)/i.test(contentType ?? '')
+}
+
+/**
+ * Reads an event that is JSON as a whole; its data keep every digit.
+ * @throws SyntaxError when it is no JSON, or lacks what every event has.
+ */
+export function readStructured(body: Uint8Array): Partial<EventMessage> {
+  const members = membersOf(body)
+  const attributes = new Map<string, string>()
+  for (const [name, json] of members ?? []) {
+    if (name !== 'data' && name !== 'data_base64') attributes.set(name, attributeText(json))
+  }
+  if (!isCloudEvent(attributes)) throw new SyntaxError('The body is no CloudEvent.')
+  return { ...fromAttributes(attributes), ...dataOf(members, attributes.get('datacontenttype')) }
+}
+
+function attributeText(json: string): string {
+  const value: unknown = JSON.parse(json)
+  return typeof value === 'string' ? value : json
+}
+
+function dataOf(members: ReadonlyMap<string, string> | undefined, contentType = 'application/json') {
+  const base64 = members?.get('data_base64')
+  const body =
+    base64 === undefined ? Buffer.from(members?.get('data') ?? 'null') : Buffer.from(JSON.parse(base64), 'base64')
+  return { contentType, body }
+}

@@ -1,0 +1,140 @@
+import type { EventMessage } from '../../core/event.js'
+import type { ReplyNote } from '../../core/profile.js'
+import { COPIED, correlationOf, type Found, headerText, nothing } from './answer.js'
+import { isStructured, readStructured } from './cloudevents.js'
+import { NEST_END, NEST_ERROR, readMarkers } from './nest.js'
+import { readTypeId, TYPE_ID } from './spring.js'
+
+/** A header as it is on the wire; the same name may come twice. */
+export type KafkaHeader = readonly [name: string, value: Uint8Array | null]
+
+/** A record to be written. */
+export interface KafkaOutgoing {
+  readonly topic: string
+  readonly key: Buffer | null
+  readonly value: Buffer
+  readonly headers: readonly (readonly [name: string, value: Buffer])[]
+}
+
+/** A record that was read. */
+export interface KafkaIncoming {
+  readonly topic: string
+  readonly partition: number
+  readonly offset: bigint
+  readonly timestamp: number
+  readonly key: Uint8Array | null
+  readonly value: Uint8Array | null
+  readonly headers: readonly KafkaHeader[]
+}
+
+/** How events and records are turned into one another. */
+export interface KafkaBinding {
+  readonly name: string
+  toRecord(message: EventMessage, topic: string): KafkaOutgoing
+  /** `isAwaited`: the name of its topic is a type that somebody awaits, so that nothing else needs to be asked for it. */
+  fromRecord(record: KafkaIncoming, isAwaited?: boolean): EventMessage
+}
+
+const CORRELATION_ID = 'kafka_correlationId'
+const REPLY_TOPIC = 'kafka_replyTopic'
+const ZILLA_ID = 'zilla:correlation-id'
+/** Where workers of several stacks put the id of the request, beside CloudEvents, which native reads. */
+const CORRELATIONS = [CORRELATION_ID, ZILLA_ID, 'REPLY_CORRELATION_ID', ...COPIED]
+const OFFSET_DIGITS = 20
+const ONE_VALUE: ReplyNote = Object.freeze({ isLast: false, isEmpty: false })
+
+/**
+ * A binding that also writes as other workers expect it, by the profile of the message, and reads what they answer,
+ * whatever was asked: `native` is left what no other profile knows, CloudEvents in binary mode included.
+ */
+export function withKafkaProfiles(native: KafkaBinding): KafkaBinding {
+  return {
+    name: native.name,
+    toRecord(message, topic) {
+      const { profile } = message
+      if (profile === undefined) return native.toRecord(message, topic)
+      const addressed = profile.answers === 'event' ? { ...message, replyTo: undefined } : message
+      if (profile.name === 'spring' || profile.name === 'nest') return writeForeign(addressed, topic)
+      const record = native.toRecord(addressed, topic)
+      return profile.name === 'native'
+        ? record
+        : { ...record, headers: [...record.headers, ...replyHeaders(addressed)] }
+    },
+    fromRecord(record, isAwaited = false) {
+      const read = native.fromRecord(record)
+      const headers = lastOf(record.headers)
+      if (isStructured(headers.get('content-type')) && record.value !== null) {
+        return { ...read, ...readStructured(record.value) }
+      }
+      if (headers.has('ce_type')) return correlated(read, headers)
+      return isAwaited ? { ...correlated(read, headers), type: record.topic } : readForeign({ record, read, headers })
+    },
+  }
+}
+
+/**
+ * Spring and Nest take the same record: the bare data and the same names of headers. No partition: one of them wants it
+ * as text and the other as four bytes, and each loses its answer in silence over the other form.
+ */
+function writeForeign(message: EventMessage, topic: string): KafkaOutgoing {
+  const { key, body, profile } = message
+  const headers = new Map<string, Buffer>()
+  for (const [name, value] of Object.entries(message.headers)) headers.set(name, Buffer.from(value))
+  if (profile?.typeId !== undefined) headers.set(TYPE_ID, Buffer.from(profile.typeId))
+  if (message.traceparent !== undefined) headers.set('traceparent', Buffer.from(message.traceparent))
+  if (message.tracestate !== undefined) headers.set('tracestate', Buffer.from(message.tracestate))
+  // Each header once: of two Spring takes the last, and Nest joins them.
+  for (const [name, value] of replyHeaders(message)) headers.set(name, value)
+  const value = Buffer.from(body.buffer, body.byteOffset, body.byteLength)
+  return { topic, key: key === undefined ? null : Buffer.from(key), value, headers: [...headers] }
+}
+
+function replyHeaders({ correlationId, replyTo }: EventMessage): [string, Buffer][] {
+  const headers: [string, Buffer][] = []
+  if (correlationId !== undefined) headers.push([CORRELATION_ID, Buffer.from(correlationId)])
+  if (replyTo !== undefined) headers.push([REPLY_TOPIC, Buffer.from(replyTo)])
+  return headers
+}
+
+/** Of several headers with one name the last one counts. */
+function lastOf(headers: readonly KafkaHeader[]): ReadonlyMap<string, string> {
+  return new Map(headers.map(([name, value]) => [name, headerText(value) ?? '']))
+}
+
+interface Foreign {
+  readonly record: KafkaIncoming
+  readonly read: EventMessage
+  readonly headers: ReadonlyMap<string, string>
+}
+
+function readForeign({ record, read, headers }: Foreign): EventMessage {
+  const found = foundIn(record, headers)
+  const { topic, partition, offset } = record
+  // Ids sort as the records do: of one answer several values may have the same time.
+  const id = `${topic}/${partition}/${String(offset).padStart(OFFSET_DIGITS, '0')}`
+  return { ...correlated(read, headers), type: topic, ...found, id }
+}
+
+function correlated(read: EventMessage, headers: ReadonlyMap<string, string>): EventMessage {
+  const correlationId =
+    read.correlationId ?? correlationOf((name) => headers.get(name), CORRELATIONS) ?? read.causationId
+  return { ...read, correlationId }
+}
+
+function foundIn({ value }: KafkaIncoming, headers: ReadonlyMap<string, string>): Found {
+  const isLast = headers.has(NEST_END)
+  const error = headers.get(NEST_ERROR)
+  if (isLast || error !== undefined) return readMarkers(error, isLast, value === null)
+  const typeId = headers.get(TYPE_ID)
+  if (typeId !== undefined) return readTypeId(typeId, value)
+  const status = headers.get(':status')
+  if (headers.has(ZILLA_ID) && status !== undefined) return readStatus(Number(status), value === null)
+  // One of several values of a Nest worker looks the same; only the last one says that it is.
+  return value === null ? {} : { reply: ONE_VALUE }
+}
+
+/** Zilla answers as HTTP does. */
+function readStatus(status: number, isEmpty: boolean): Found {
+  const failure = status >= 400 ? ('refused' as const) : undefined
+  return isEmpty ? nothing({ isLast: true, failure }) : { reply: { isLast: true, isEmpty, failure } }
+}

@@ -1,0 +1,32 @@
+import type { History, Stall } from '../history.js'
+
+const BIN_MS = 1000
+
+/** How long the harness and a gateway stood still in a span of time, which excuses what was late then. */
+export class Stalls {
+  readonly #bins = new Map<string, Stall[]>()
+
+  constructor({ stalls }: Pick<History, 'stalls'>) {
+    for (const stall of stalls) {
+      for (let bin = Math.floor(stall.from / BIN_MS); bin <= Math.floor(stall.to / BIN_MS); bin += 1) {
+        const key = `${stall.who} ${bin}`
+        const known = this.#bins.get(key)
+        if (known) known.push(stall)
+        else this.#bins.set(key, [stall])
+      }
+    }
+  }
+
+  /** Milliseconds of the span in which the gateway, or the harness, stood still. */
+  within(gateway: number, from: number, to: number): number {
+    const found = new Set<Stall>()
+    for (const who of [gateway, 'harness'] as const) {
+      for (let bin = Math.floor(from / BIN_MS); bin <= Math.floor(to / BIN_MS); bin += 1) {
+        for (const stall of this.#bins.get(`${who} ${bin}`) ?? []) found.add(stall)
+      }
+    }
+    let total = 0
+    for (const stall of found) total += Math.max(0, Math.min(stall.to, to) - Math.max(stall.from, from))
+    return total
+  }
+}

@@ -1,0 +1,90 @@
+import { parseArgs } from 'node:util'
+import type { ProcessConfig } from './config.js'
+
+/** What a run is to do. */
+export interface RunOptions {
+  readonly transport: ProcessConfig['transport']
+  readonly store: ProcessConfig['store']
+  readonly gateways: number
+  readonly workers: number
+  /** New requests in a second, whatever becomes of the others. */
+  readonly rate: number
+  /** How long requests come, in seconds; a run with `requests` ends when these are through. */
+  readonly seconds: number
+  readonly requests: number | undefined
+  /** Which faults, by the beginnings of their names; all by default. */
+  readonly faults: readonly string[]
+  /** How often each fault comes at most. */
+  readonly rounds: number
+  /** Kills a gateway this often, in seconds, beside the faults. */
+  readonly killEvery: number | undefined
+  readonly seed: number
+  /** Measures the heap in the end and fails when it grows. */
+  readonly soak: boolean
+}
+
+const HELP = `npm run test:chaos -- [options]
+  --transport memory|amqp|kafka   --store memory|redis|postgres
+  --gateways N (2)  --workers N (2)  --rate N requests a second (100)
+  --seconds N (60)  or  --requests N
+  --faults a,b      only faults whose names begin so
+  --rounds N        each fault comes at most so often
+  --kill-every N    kills a gateway every N seconds
+  --soak            no faults by default; the heap must stay flat
+  --seed N          the same choices as the run that printed it`
+
+/** Reads the command line. @throws Error that says what is allowed. */
+export function readOptions(args: readonly string[]): RunOptions {
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      ...Object.fromEntries(TEXTS.map((name) => [name, { type: 'string' as const }])),
+      soak: { type: 'boolean' as const, default: false },
+      help: { type: 'boolean' as const, default: false },
+    },
+  })
+  if (values.help) throw new Error(HELP)
+  const given = values as Readonly<Record<string, string | boolean | undefined>>
+  const transport = choice(given, 'transport', ['memory', 'amqp', 'kafka'] as const)
+  const isMemory = transport === 'memory'
+  return {
+    transport,
+    store: choice(given, 'store', ['memory', 'redis', 'postgres'] as const),
+    // In memory all is one process.
+    gateways: isMemory ? 1 : number(given, 'gateways', 2),
+    workers: isMemory ? 0 : number(given, 'workers', 2),
+    rate: number(given, 'rate', 100),
+    seconds: number(given, 'seconds', 60),
+    requests: optional(given, 'requests'),
+    faults: given.faults === undefined ? [] : String(given.faults).split(','),
+    rounds: number(given, 'rounds', 1000),
+    killEvery: optional(given, 'kill-every'),
+    seed: number(given, 'seed', Math.floor(Math.random() * 2 ** 31)),
+    soak: given.soak === true,
+  }
+}
+
+const TEXTS = [
+  ...(['transport', 'store', 'gateways', 'workers', 'rate', 'seconds', 'requests'] as const),
+  ...(['faults', 'rounds', 'kill-every', 'seed'] as const),
+]
+
+type Given = Readonly<Record<string, string | boolean | undefined>>
+
+function choice<Name extends string>(given: Given, name: string, allowed: readonly Name[]): Name {
+  const value = given[name] ?? allowed[0]
+  const found = allowed.find((each) => each === value)
+  if (found === undefined) throw new Error(`--${name} is one of ${allowed.join(', ')}.\n${HELP}`)
+  return found
+}
+
+function number(given: Given, name: string, byDefault: number): number {
+  return optional(given, name) ?? byDefault
+}
+
+function optional(given: Given, name: string): number | undefined {
+  if (given[name] === undefined) return undefined
+  const value = Number(given[name])
+  if (!Number.isInteger(value) || value < 0) throw new Error(`--${name} is a whole number.\n${HELP}`)
+  return value
+}

@@ -1,0 +1,194 @@
+import { readFileSync } from 'node:fs'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { until } from '../support/servers/until.js'
+import { type Violation, violationsOf } from './checker.js'
+import { firstSuccess } from './checks/health.js'
+import { acceptedIds } from './checks/operations.js'
+import { Clients } from './clients.js'
+import { GRACE_MS, HEAL_MS, SETTINGS } from './config.js'
+import { type Fault, faultsOf } from './faults.js'
+import { type Entry, type Execution, type History, now, type Try, toHistory } from './history.js'
+import { closeAgent } from './http.js'
+import type { RunOptions } from './options.js'
+import { leaksOf, type Usage, usageOf, watchUsage } from './soak.js'
+import { watchStalls } from './stalls.js'
+import { startWorld, type World } from './world.js'
+
+/** Between the first successes behind a healing and the next fault. */
+const QUIET_MS = 1000
+/** Longer than the lease of a relay that was killed. */
+const SETTLE_MS = 75_000
+const LAST_LOOKS = 32
+
+/** What a run has come to. */
+export interface RunResult {
+  readonly history: History
+  readonly entries: readonly Entry[]
+  readonly violations: ReturnType<typeof violationsOf>
+  /** How many requests were asked for. */
+  readonly wishes: number
+}
+
+/** One run: a world, requests, faults, and the verdict over what came of it. */
+export class Run {
+  readonly #options: RunOptions
+  readonly #entries: Entry[] = []
+  readonly #random: () => number
+  readonly #say: (text: string) => void
+  #wishes = 0
+  #ended = false
+
+  constructor(options: RunOptions, say: (text: string) => void) {
+    this.#options = options
+    this.#random = seeded(options.seed)
+    this.#say = say
+  }
+
+  async go(): Promise<RunResult> {
+    const note = (entry: Entry) => void this.#entries.push(entry)
+    const world = await startWorld(this.#options, note)
+    const unwatch = watchStalls((stall) => note({ kind: 'stall', who: 'harness', ...stall }))
+    const targets = world.gateways.map(({ index, port }) => ({ index, port }))
+    const clients = new Clients({ targets, note, random: this.#random })
+    try {
+      const before = await Promise.all(targets.map(({ port }) => usageOf(port)))
+      const work = [this.#load(clients), this.#breakThings(world), this.#killGateways(world)]
+      const watched = this.#options.soak ? targets.map(({ port }) => watchUsage(port, () => this.#ended)) : []
+      await Promise.all(work)
+      const samples = await Promise.all(watched)
+      await this.#settle(clients, targets)
+      const result = this.#judge(world)
+      if (!this.#options.soak) return result
+      closeAgent()
+      const after = await Promise.all(targets.map(({ port }) => usageOf(port)))
+      const leaks = samples.flatMap((taken, index) => leaksAt(taken, before[index], after[index]))
+      return { ...result, violations: [...result.violations, ...leaks] }
+    } finally {
+      this.#ended = true
+      clients.stop()
+      unwatch()
+      closeAgent()
+      await world.close()
+    }
+  }
+
+  /** Open loop: requests come at their rate, whatever becomes of those before. */
+  async #load(clients: Clients): Promise<void> {
+    const { rate, seconds, requests } = this.#options
+    const start = now()
+    const total = requests ?? rate * seconds
+    while (this.#wishes < total && !this.#ended) {
+      const due = Math.min(total, Math.floor(((now() - start) / 1000) * rate))
+      for (; this.#wishes < due; this.#wishes += 1) void clients.wish(this.#wishes)
+      await sleep(5)
+    }
+    this.#ended = true
+    this.#say(`${total} requests asked for in ${((now() - start) / 1000).toFixed(1)} s`)
+  }
+
+  async #breakThings(world: World): Promise<void> {
+    const { faults: names, rounds, soak } = this.#options
+    if (soak && names.length === 0) return
+    const all = faultsOf(world, this.#random)
+    const faults = all.filter(({ name }) => names.length === 0 || names.some((each) => name.startsWith(each)))
+    if (faults.length === 0)
+      throw new Error(`There is no such fault; there are: ${all.map(({ name }) => name).join(', ')}`)
+    // Queues and pools warm up first.
+    await this.#healed(world, now())
+    for (let round = 0; round < rounds && !this.#ended; round += 1) {
+      for (const fault of faults) if (!this.#ended) await this.#break(world, fault)
+    }
+  }
+
+  async #break(world: World, fault: Fault): Promise<void> {
+    const { name, part, manner } = fault
+    await fault.begin()
+    const from = now()
+    await sleep(fault.lastsMs)
+    const to = now()
+    await fault.end()
+    const healedAt = now()
+    this.#entries.push({ kind: 'fault', name, part, manner, from, to, healedAt })
+    const firstMs = await this.#healed(world, healedAt)
+    this.#say(`${name}: ${Math.round(healedAt - from)} ms, first successes ${firstMs} ms after it`)
+    await sleep(QUIET_MS)
+  }
+
+  /** Waits for the first success of each gateway, or until it is clear that one takes too long. */
+  async #healed({ gateways }: World, since: number): Promise<string> {
+    const firsts = () => {
+      const tries = this.#entries.filter((entry): entry is Try => entry.kind === 'try' && entry.from >= since)
+      return gateways.filter(({ isUp }) => isUp).map(({ index }) => firstSuccess({ tries }, index, since))
+    }
+    const look = () => this.#ended || !firsts().includes(undefined)
+    await until(look, { what: 'successes', timeoutMs: HEAL_MS + 1000, everyMs: 100 }).catch(() => {})
+    return firsts()
+      .map((first) => (first === undefined ? 'none' : Math.round(first - since)))
+      .join(' and ')
+  }
+
+  async #killGateways({ gateways }: World): Promise<void> {
+    const { killEvery } = this.#options
+    if (killEvery === undefined) return
+    for (let turn = 0; !this.#ended; turn += 1) {
+      await sleep(killEvery * 1000)
+      const gateway = gateways[turn % gateways.length]
+      if (this.#ended || !gateway?.isUp) continue
+      await gateway.kill()
+      await sleep(1000)
+      await gateway.start()
+    }
+  }
+
+  /** Clients follow what they were promised; then every operation is looked at once more, at any gateway. */
+  async #settle(
+    clients: Clients,
+    targets: readonly { readonly index: number; readonly port: number }[],
+  ): Promise<void> {
+    const deadline = now() + SETTLE_MS
+    const isQuiet = () => clients.inFlight === 0 && clients.wishing === 0
+    await until(isQuiet, { what: 'the end of all operations', timeoutMs: SETTLE_MS }).catch((error) =>
+      this.#say(String(error)),
+    )
+    clients.stop()
+    // All gateways have to be well in the end: each is asked.
+    for (const _ of targets) for (let i = 0; i < 20 * targets.length; i += 1) await clients.wish(this.#wishes++)
+    const ids = [...acceptedIds(toHistory(this.#entries))]
+    const lookAtSome = async () => {
+      for (let id = ids.pop(); id !== undefined; id = ids.pop()) {
+        let seen = (await clients.look(id)).seen
+        while ((seen === 'running' || seen === 'unseen') && now() < deadline + 30_000) {
+          await sleep(500)
+          seen = (await clients.look(id)).seen
+        }
+      }
+    }
+    await Promise.all(Array.from({ length: LAST_LOOKS }, lookAtSome))
+  }
+
+  #judge({ executionsFile }: World): RunResult {
+    const lines = readFileSync(executionsFile, 'utf8').split('\n')
+    // The last line of a worker that was killed may be cut off; every other one is whole.
+    const executions = lines.filter((line) => line.endsWith('}')).map((line) => JSON.parse(line) as Execution)
+    const entries = [...this.#entries, ...executions]
+    const history = toHistory(entries)
+    const limits = { ...SETTINGS, graceMs: GRACE_MS, healMs: HEAL_MS, gateways: this.#options.gateways }
+    return { history, entries, violations: violationsOf(history, limits), wishes: this.#wishes }
+  }
+}
+
+function leaksAt(samples: readonly Usage[], before: Usage | undefined, after: Usage | undefined): Violation[] {
+  const texts = before && after ? leaksOf(samples, before, after) : ['a gateway did not say what it uses']
+  return [...texts].map((text) => ({ rule: 'nothing is kept', text }))
+}
+
+/** Numbers from 0 to 1 that follow from the seed (mulberry32). */
+function seeded(seed: number): () => number {
+  let state = seed >>> 0
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
+  }
+}

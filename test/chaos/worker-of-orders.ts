@@ -1,0 +1,31 @@
+import { randomUUID } from 'node:crypto'
+import { appendFileSync } from 'node:fs'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Transport } from 'respond-async'
+import { createWorker } from 'respond-async/worker'
+import type { ProcessConfig } from './config.js'
+import type { Events } from './events.js'
+import { type Execution, now } from './history.js'
+
+const CONCURRENCY = 256
+const MOST_MS = 40
+/** Longer than any client waits. */
+const LATE_MS = 3000
+
+/**
+ * Carries out orders without remembering any: one that is delivered again is carried out again, with another result,
+ * and the gateways have to see to it that nobody gets to know.
+ */
+export function makeWorker(transport: Transport, { executionsFile }: Pick<ProcessConfig, 'executionsFile'>) {
+  return createWorker<Events>({ transport, concurrency: CONCURRENCY }).handle(
+    'Order::Requested',
+    async ({ data: { n }, id }) => {
+      const entry: Execution = { kind: 'execution', id, n, at: now() }
+      // Written before the answer goes out, and by the time this returns: the process may be killed.
+      appendFileSync(executionsFile, `${JSON.stringify(entry)}\n`)
+      await sleep(n % 20 === 19 ? LATE_MS : Math.random() * MOST_MS)
+      const data = { id, n, execution: randomUUID() }
+      return n % 10 === 0 ? { type: 'Order::Rejected', data } : { type: 'Order::Placed', data }
+    },
+  )
+}

@@ -1,0 +1,141 @@
+import type pg from 'pg'
+import { describe, expect, it } from 'vitest'
+import type { PostgresClient } from '../../../src/stores/postgres/index.js'
+import { atOnce, newOperation, resultOf } from '../../support/operations.js'
+import { openDatabase, whyNoServer } from '../../support/postgres.js'
+
+const reason = await whyNoServer()
+
+/** Counts deadlocks, and may change statements before they are sent. */
+function counting(pool: pg.Pool, change = (text: string) => text) {
+  const counts = { deadlocks: 0, statements: 0 }
+  const client: PostgresClient = {
+    query: (text, values) => {
+      counts.statements += 1
+      return pool.query(change(text), values).catch((error: { code?: string }) => {
+        if (error.code === '40P01') counts.deadlocks += 1
+        throw error
+      })
+    },
+  }
+  return { client, counts }
+}
+
+describe.skipIf(reason)(`batches of the Postgres store${reason ? `, ${reason}` : ''}`, () => {
+  const database = openDatabase({ max: 8 })
+
+  /** Two stores end the same operations at the same time, again and again. */
+  async function collide(change?: (text: string) => string): Promise<number> {
+    const prefix = await database.prefix()
+    const { client, counts } = counting(database.pool, change)
+    const stores = [await database.store({ prefix, client }), await database.store({ prefix, client })]
+    for (const store of stores) await store.start()
+    for (let round = 0; round < 12 && counts.deadlocks === 0; round += 1) {
+      const made = await atOnce(150, () => stores[0]?.create(newOperation()) ?? Promise.reject(new Error('no store')))
+      const ids = made.map(({ operation }) => operation.id)
+      const orders = [ids, [...ids].reverse()]
+      await Promise.all(
+        stores.flatMap((store, index) => [
+          ...(orders[index] ?? []).map((id) => store.complete(id, resultOf(`of ${id}`))),
+          store.markPublished(orders[index] ?? []),
+        ]),
+      )
+    }
+    for (const store of stores) await store.close()
+    return counts.deadlocks
+  }
+
+  it('batches with the same operations do not deadlock', async () => {
+    expect(await collide()).toBe(0)
+  })
+
+  it('without one order of their locks they do, which shows that the test can tell', async () => {
+    let turn = 0
+    const shuffle = (text: string) => {
+      turn += 1
+      return text.replace(/order by o\.id for update/g, `order by md5(o.id || '${turn}') for update`)
+    }
+    expect(await collide(shuffle)).toBeGreaterThan(0)
+  })
+
+  it('a bad item fails alone, in creates, endings and records', async () => {
+    const store = await database.store()
+    await store.start()
+    const bad = newOperation({ id: 'bad\u0000id' })
+    const creates = await Promise.allSettled([
+      ...Array.from({ length: 20 }, () => store.create(newOperation())),
+      store.create(bad),
+      ...Array.from({ length: 20 }, () => store.create(newOperation())),
+    ])
+    expect(creates.flatMap(({ status }, index) => (status === 'rejected' ? [index] : []))).toEqual([20])
+    expect(creates[20]).toMatchObject({ reason: { code: 'ERR_INVALID_INPUT' } })
+    const ids = creates.flatMap((one) => (one.status === 'fulfilled' ? [one.value.operation.id] : []))
+    const endings = await Promise.allSettled(
+      ids.map((id, index) => {
+        const key = index === 7 ? 'no\u0000key' : `record of ${id}`
+        return store.complete(id, resultOf(`r ${id}`), [{ key, value: Buffer.from('v') }])
+      }),
+    )
+    expect(endings.flatMap(({ status }, index) => (status === 'rejected' ? [index] : []))).toEqual([7])
+    expect((await store.get(ids[7] ?? ''))?.state).toBe('running')
+    expect(await store.records.list('record of ')).toHaveLength(39)
+    const puts = await Promise.allSettled(
+      ['a', 'b\u0000', 'c'].map((key) => store.records.put({ key, value: Buffer.from(key) })),
+    )
+    expect(puts.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled'])
+    await store.close()
+  })
+
+  it('what an event holds is never bad', async () => {
+    const store = await database.store()
+    await store.start()
+    const strange = '\u0000 \ud800 \u{10FFFF} "\\u0000"'
+    const key = strange
+    const init = newOperation({ principal: strange, idempotency: { key, fingerprint: strange } })
+    const operation = { ...init, request: { ...init.request, key, headers: { strange }, body: Buffer.from([0, 255]) } }
+    await store.create(operation)
+    const read = await store.get(init.id)
+    expect(read).toMatchObject({ principal: strange, key, idempotency: { key, fingerprint: strange } })
+    expect(read?.request?.headers['strange']).toBe(strange)
+    expect([...(read?.request?.body ?? [])]).toEqual([0, 255])
+    await store.complete(init.id, resultOf(strange, { headers: { strange } }))
+    expect((await store.get(init.id))?.result).toMatchObject({ id: strange, headers: { strange } })
+    await store.close()
+  })
+
+  it('many calls at once share their statements, and one alone takes one', async () => {
+    const { client, counts } = counting(database.pool)
+    const store = await database.store({ client })
+    await store.start()
+    counts.statements = 0
+    const { operation } = await store.create(newOperation())
+    await store.complete(operation.id, resultOf('r'))
+    expect(counts.statements).toBe(2)
+    const made = await atOnce(1000, () => store.create(newOperation()))
+    await Promise.all(made.map(({ operation: { id } }) => store.complete(id, resultOf(`of ${id}`))))
+    expect(counts.statements).toBeLessThan(20)
+    await store.close()
+  })
+
+  it('an end leaves the new version of its row in its page, so that no index is written', async () => {
+    const prefix = await database.prefix()
+    const store = await database.store({ prefix })
+    await store.start()
+    const made = await atOnce(300, (index) =>
+      store.create(newOperation({ idempotency: { key: `hot ${index}`, fingerprint: 'f' } })),
+    )
+    await Promise.all(made.map(({ operation: { id } }) => store.complete(id, resultOf(`of ${id}`))))
+    await store.close()
+    const text =
+      'select n_tup_upd as all, n_tup_hot_upd as hot from pg_stat_user_tables where schemaname = $1 and relname = $2'
+    const read = async () => {
+      const { rows } = await database.pool.query<{ all: string; hot: string }>(text, [
+        database.schema,
+        `${prefix}operations`,
+      ])
+      return { all: Number(rows[0]?.all), hot: Number(rows[0]?.hot) }
+    }
+    await expect.poll(async () => (await read()).all, { timeout: 10_000, interval: 300 }).toBe(300)
+    expect((await read()).hot).toBeGreaterThan(150)
+  })
+})

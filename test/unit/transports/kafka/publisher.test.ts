@@ -1,0 +1,110 @@
+import { describe, expect, it } from 'vitest'
+import { createFakeClock } from '../../../../src/testing/fake-clock.js'
+import { type OutgoingRecord, ProduceError } from '../../../../src/transports/kafka/client.js'
+import { Publisher } from '../../../../src/transports/kafka/publisher.js'
+
+interface Call {
+  readonly values: string[]
+  resolve(): void
+  reject(error: unknown): void
+}
+
+function setup(inFlight = 2) {
+  const clock = createFakeClock()
+  const calls: Call[] = []
+  const produce = (records: readonly OutgoingRecord[]) =>
+    new Promise<void>((resolve, reject) => {
+      calls.push({ values: records.map(({ value }) => value.toString()), resolve, reject })
+    })
+  const publisher = new Publisher({ client: { produce }, clock, inFlight })
+  const outcomes: Record<string, string> = {}
+  const publish = (value: string, key?: string) => {
+    const record = {
+      topic: 't',
+      key: key === undefined ? null : Buffer.from(key),
+      value: Buffer.from(value),
+      headers: [],
+    }
+    publisher.publish(record).then(
+      () => (outcomes[value] = 'taken'),
+      (error: { code?: string }) => (outcomes[value] = error.code ?? 'unknown'),
+    )
+  }
+  const values = () => calls.map((call) => call.values)
+  return { clock, calls, values, publish, outcomes }
+}
+
+describe('a publisher', () => {
+  it('sends all of one turn together, and what comes while calls are under way in the next one', async () => {
+    const { clock, calls, values, publish, outcomes } = setup()
+    for (const value of ['a', 'b', 'c']) publish(value)
+    await clock.flush()
+    publish('d')
+    await clock.flush()
+    publish('e')
+    publish('f')
+    await clock.flush()
+    expect(values()).toEqual([['a', 'b', 'c'], ['d']])
+    calls[1]?.resolve()
+    await clock.flush()
+    expect(values().at(-1)).toEqual(['e', 'f'])
+    calls[0]?.resolve()
+    calls[2]?.resolve()
+    await clock.flush()
+    expect(Object.values(outcomes)).toEqual(['taken', 'taken', 'taken', 'taken', 'taken', 'taken'])
+  })
+
+  it('FM-B12 has no key in two calls at once, and lets none overtake another', async () => {
+    const { clock, calls, values, publish } = setup(5)
+    publish('1', 'k')
+    publish('2', 'k')
+    await clock.flush()
+    publish('3', 'k')
+    publish('x', 'other')
+    publish('4', 'k')
+    await clock.flush()
+    expect(values()).toEqual([['1', '2'], ['x']])
+    calls[0]?.reject(new Error('the connection is lost'))
+    await clock.flush()
+    expect(values().at(-1)).toEqual(['3', '4'])
+  })
+
+  it('FM-B13 what was rejected in company is tried alone', async () => {
+    const { clock, calls, values, publish, outcomes } = setup()
+    for (const value of ['good', 'bad', 'fine']) publish(value)
+    await clock.flush()
+    calls[0]?.reject(new ProduceError('rejected', new Error('MESSAGE_TOO_LARGE')))
+    await clock.flush()
+    calls[1]?.resolve()
+    await clock.flush()
+    calls[2]?.reject(new ProduceError('rejected', new Error('MESSAGE_TOO_LARGE')))
+    await clock.flush()
+    calls[3]?.resolve()
+    await clock.flush()
+    expect(values()).toEqual([['good', 'bad', 'fine'], ['good'], ['bad'], ['fine']])
+    expect(outcomes).toEqual({ good: 'taken', bad: 'ERR_PUBLISH_REJECTED', fine: 'taken' })
+  })
+
+  it('says that nothing was written only when that is certain', async () => {
+    const { clock, calls, publish, outcomes } = setup(5)
+    for (const value of ['refused', 'unclear', 'other']) {
+      publish(value)
+      await clock.flush()
+    }
+    calls[0]?.reject(new ProduceError('unavailable', new Error('ECONNREFUSED')))
+    calls[1]?.reject(new ProduceError('unknown', new Error('Connection closed')))
+    calls[2]?.reject(new Error('something else'))
+    await clock.flush()
+    expect(outcomes).toEqual({ refused: 'ERR_TRANSPORT_UNAVAILABLE', unclear: 'unknown', other: 'unknown' })
+  })
+
+  it('puts no more into a call than a broker takes', async () => {
+    const { clock, calls, publish } = setup(1)
+    for (let n = 0; n < 4; n += 1) publish(String(n).padEnd(400_000, '.'))
+    await clock.flush()
+    expect(calls[0]?.values.length).toBe(2)
+    calls[0]?.resolve()
+    await clock.flush()
+    expect(calls[1]?.values.length).toBe(2)
+  })
+})
