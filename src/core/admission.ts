@@ -90,8 +90,11 @@ export class Admission {
     const type = command.name
     const source = settings.service
     const { profile } = command.definition
-    const origin = { id, correlationId: id, type, source, key, headers, tenant, profile }
-    const request = toMessage({ ...origin, traceparent, tracestate, data: input }, clock)
+    // One literal, without a spread, which costs several times as much.
+    const request = toMessage(
+      { id, correlationId: id, type, source, key, headers, tenant, profile, traceparent, tracestate, data: input },
+      clock,
+    )
     this.#checkSize(request)
     const { operationTtlMs: ttlMs, retentionMs } = settings
     return {
