@@ -1,59 +1,15 @@
 import { createHash } from 'node:crypto'
-import { copyHeaders, type EventMessage } from '../../core/event.js'
+import type { EventMessage } from '../../core/event.js'
 import { timeOfId } from '../../core/ids.js'
 import { withAmqpProfiles } from '../profiles/amqp.js'
-import type { AmqpProperties } from './client.js'
+import { FIELDS, readHeaders, TIME, wireName } from './headers.js'
+import type { AmqpBinding, AmqpContent, AmqpProperties, Surroundings } from './wire.js'
 
-/** What a message is on the wire, without its addresses. */
-export interface AmqpContent {
-  readonly properties: AmqpProperties
-  readonly body: Uint8Array
-}
-
-/** What is known of a received message beside its content, for what the content lacks. */
-export interface Surroundings {
-  /** The type that the queue or the routing key stands for. */
-  readonly type: string
-  /** Milliseconds since the epoch. */
-  readonly now: number
-}
-
-/**
- * How events and messages are turned into one another: two pure functions. A header profile is such a pair. `read`
- * throws when the message is none that it can understand.
- */
-export interface AmqpBinding {
-  write(message: EventMessage): AmqpContent
-  read(content: AmqpContent, surroundings: Surroundings): EventMessage
-}
-
-/** Begins the names of the headers that are ours. */
-const OURS = 'ra-'
-const ESCAPED = 'ra-header-'
-/** An exact time, for ids that do not tell it: the name is that of RabbitMQ's own plugin for time stamps. */
-const TIME = 'timestamp_in_ms'
 /** A short string has at most this many bytes (AMQP 0-9-1, 4.2.5.3); what is longer goes into the header table. */
 const SHORT = 255
 
-/** Envelope fields that have no basic property; each header is there only when its field is. */
-const FIELDS = [
-  ['key', 'ra-key'],
-  ['tenant', 'ra-tenant'],
-  ['dataSchema', 'ra-schema'],
-  ['traceparent', 'traceparent'],
-  ['tracestate', 'tracestate'],
-] as const
-
 /** Envelope fields in basic properties, and the header of those that are too long for one. */
 const LONG = { id: 'ra-id', type: 'ra-type', source: 'ra-source', contentType: 'ra-content-type' } as const
-
-/**
- * Header names that may not stand on the wire as they are. Of `__proto__` amqplib makes no key, `CC` and `BCC` make the
- * broker send copies, or close the channel when they are text, and the others are read as something else.
- */
-const RESERVED = new Set(
-  ['__proto__', 'CC', 'BCC', 'x-delivery-count', 'x-stream-offset', TIME].concat(FIELDS.map(([, name]) => name)),
-)
 
 /** The native profile: basic properties wherever there is one, and a header table only for what is left. */
 export const nativeBinding: AmqpBinding = { write, read }
@@ -103,10 +59,6 @@ function fits(text: string): boolean {
   return text.length * 3 <= SHORT || Buffer.byteLength(text) <= SHORT
 }
 
-function wireName(name: string): string {
-  return name.startsWith(OURS) || RESERVED.has(name) ? ESCAPED + name : name
-}
-
 /** A result is caused by its request, whose id is the correlation id; anything else needs a header. */
 function usualCause({ id, correlationId }: Pick<EventMessage, 'id' | 'correlationId'>): string | undefined {
   return correlationId === id ? undefined : correlationId
@@ -141,21 +93,6 @@ function read({ properties, body }: AmqpContent, surroundings: Surroundings): Ev
     body,
     replyTo: text(properties.replyTo),
   }
-}
-
-const NO_HEADERS = copyHeaders({})
-
-/** Text alone, without what is ours; a `__proto__` that amqplib has made the prototype is not among the own keys. */
-function readHeaders(table: AmqpProperties['headers']): Readonly<Record<string, string>> {
-  if (table === undefined || table === null) return NO_HEADERS
-  const headers: Record<string, string> = Object.create(null)
-  for (const name of Object.keys(table)) {
-    const value = table[name]
-    if (typeof value !== 'string' || RESERVED.has(name)) continue
-    if (name.startsWith(ESCAPED)) headers[name.slice(ESCAPED.length)] = value
-    else if (!name.startsWith(OURS)) headers[name] = value
-  }
-  return headers
 }
 
 function readTime(id: string, { timestamp, headers }: AmqpProperties, now: number): number {

@@ -1,17 +1,4 @@
-/** The basic properties of a message as amqplib names them, as far as they are used. */
-export interface AmqpProperties {
-  readonly messageId?: string | undefined
-  readonly correlationId?: string | undefined
-  readonly type?: string | undefined
-  /** In seconds since the epoch. */
-  readonly timestamp?: number | undefined
-  readonly contentType?: string | undefined
-  readonly appId?: string | undefined
-  readonly replyTo?: string | undefined
-  /** 2 is persistent. */
-  readonly deliveryMode?: number | boolean | undefined
-  readonly headers?: Readonly<Record<string, unknown>> | undefined
-}
+import type { AmqpProperties } from './wire.js'
 
 /** A message as the broker delivers it. */
 export interface AmqpMessage {

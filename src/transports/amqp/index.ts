@@ -7,10 +7,10 @@ export type {
   AmqpConfirmChannel,
   AmqpConnection,
   AmqpMessage,
-  AmqpProperties,
 } from './client.js'
 export type { AmqpOptions, RequestRoute } from './options.js'
 export type { AmqpCounters, AmqpTransport } from './transport.js'
+export type { AmqpProperties } from './wire.js'
 
 /**
  * Makes a transport over RabbitMQ; nothing is connected before its start.

@@ -1,46 +1,11 @@
 import { GatewayError } from '../../core/errors.js'
 import type { EventMessage } from '../../core/event.js'
+import { wireName } from '../amqp/headers.js'
+import type { AmqpBinding, AmqpContent, AmqpProperties, Surroundings } from '../amqp/wire.js'
 import { COPIED, correlationOf, type Found, headerText, VALUE } from './answer.js'
 import { fromAttributes, isAttribute, isCloudEvent, isStructured, readStructured, toAttributes } from './cloudevents.js'
 import { readEnvelope, writeEnvelope } from './nest.js'
 import { readTypeId, TYPE_ID } from './spring.js'
-
-/** The basic properties of an AMQP 0-9-1 message, as far as events use them. */
-export interface AmqpProperties {
-  readonly messageId?: string | undefined
-  readonly correlationId?: string | undefined
-  readonly type?: string | undefined
-  /** In seconds since the epoch. */
-  readonly timestamp?: number | undefined
-  readonly contentType?: string | undefined
-  readonly appId?: string | undefined
-  readonly replyTo?: string | undefined
-  readonly deliveryMode?: number | boolean | undefined
-  readonly headers?: Readonly<Record<string, unknown>> | undefined
-}
-
-/** What a message is on the wire, without its addresses. */
-export interface AmqpContent {
-  readonly properties: AmqpProperties
-  readonly body: Uint8Array
-}
-
-/** What is known of a received message beside its content. */
-export interface AmqpSurroundings {
-  /** The type that its routing key or queue stands for; empty where that says nothing. */
-  readonly type: string
-  /** True when somebody awaits that type, so that nothing else needs to be asked for it. */
-  readonly isAwaited?: boolean | undefined
-  readonly now: number
-  /** Tells messages with the same content apart, such as equal values of one answer. */
-  readonly tag?: number | undefined
-}
-
-/** How events and messages are turned into one another. */
-export interface AmqpBinding {
-  write(message: EventMessage): AmqpContent
-  read(content: AmqpContent, surroundings: AmqpSurroundings): EventMessage
-}
 
 // The AMQP 1.0 binding of CloudEvents, section 3.1.3.1; RabbitMQ turns its application properties into headers.
 const PREFIXES = ['cloudEvents_', 'cloudEvents:'] as const
@@ -71,7 +36,7 @@ type Writer = (message: EventMessage, native: AmqpBinding) => AmqpContent
 const WRITERS: Readonly<Record<NonNullable<EventMessage['profile']>['name'], Writer>> = {
   native: (message, native) => native.write(message),
   cloudevents: (message) => {
-    const headers = headersOf(message)
+    const headers = headersOf(message, wireName)
     for (const [name, value] of toAttributes(message)) headers[PREFIXES[0] + name] = value
     return { properties: propertiesOf(message, headers), body: message.body }
   },
@@ -108,9 +73,16 @@ function propertiesOf(message: EventMessage, headers: Readonly<Record<string, un
   }
 }
 
-function headersOf({ headers, traceparent, tracestate }: EventMessage): Record<string, unknown> {
+/** Readers of CloudEvents may be ours, and get each header back; what others cannot have is left out. */
+function headersOf(
+  { headers, traceparent, tracestate }: EventMessage,
+  nameOf: (name: string) => string = (name) => name,
+): Record<string, unknown> {
   const table: Record<string, unknown> = Object.create(null)
-  for (const [name, value] of Object.entries(headers)) if (!NOT_OURS.has(name)) table[name] = value
+  for (const [name, value] of Object.entries(headers)) {
+    const written = nameOf(name)
+    if (!NOT_OURS.has(written)) table[written] = value
+  }
   if (traceparent !== undefined) table['traceparent'] = traceparent
   if (tracestate !== undefined) table['tracestate'] = tracestate
   return table
@@ -118,7 +90,7 @@ function headersOf({ headers, traceparent, tracestate }: EventMessage): Record<s
 
 function readCloudEvent(
   content: AmqpContent,
-  surroundings: AmqpSurroundings,
+  surroundings: Surroundings,
   native: AmqpBinding,
 ): EventMessage | undefined {
   const { properties, body } = content
@@ -148,7 +120,7 @@ function withoutAttributes(headers: EventMessage['headers']): EventMessage['head
   return kept
 }
 
-function readOther(content: AmqpContent, surroundings: AmqpSurroundings, native: AmqpBinding): EventMessage {
+function readOther(content: AmqpContent, surroundings: Surroundings, native: AmqpBinding): EventMessage {
   const read = native.read(content, surroundings)
   const { properties } = content
   const table = properties.headers ?? {}
@@ -182,7 +154,7 @@ function unwrapped({ properties, body }: AmqpContent): Found | undefined {
 }
 
 /** Equal values of one answer are several; other messages without an id are known again by their content. */
-function tagged(id: string, found: Found | undefined, { tag }: AmqpSurroundings): string {
+function tagged(id: string, found: Found | undefined, { tag }: Surroundings): string {
   if (found?.reply === undefined || tag === undefined) return id
   return `${String(tag).padStart(TAG_DIGITS, '0')}-${id}`
 }

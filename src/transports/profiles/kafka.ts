@@ -1,39 +1,11 @@
 import type { EventMessage } from '../../core/event.js'
 import type { ReplyNote } from '../../core/profile.js'
+import type { Header, IncomingRecord, OutgoingRecord } from '../kafka/client.js'
+import type { KafkaBinding } from '../kafka/wire.js'
 import { COPIED, correlationOf, type Found, headerText, nothing } from './answer.js'
 import { isStructured, readStructured } from './cloudevents.js'
 import { NEST_END, NEST_ERROR, readMarkers } from './nest.js'
 import { readTypeId, TYPE_ID } from './spring.js'
-
-/** A header as it is on the wire; the same name may come twice. */
-export type KafkaHeader = readonly [name: string, value: Uint8Array | null]
-
-/** A record to be written. */
-export interface KafkaOutgoing {
-  readonly topic: string
-  readonly key: Buffer | null
-  readonly value: Buffer
-  readonly headers: readonly (readonly [name: string, value: Buffer])[]
-}
-
-/** A record that was read. */
-export interface KafkaIncoming {
-  readonly topic: string
-  readonly partition: number
-  readonly offset: bigint
-  readonly timestamp: number
-  readonly key: Uint8Array | null
-  readonly value: Uint8Array | null
-  readonly headers: readonly KafkaHeader[]
-}
-
-/** How events and records are turned into one another. */
-export interface KafkaBinding {
-  readonly name: string
-  toRecord(message: EventMessage, topic: string): KafkaOutgoing
-  /** `isAwaited`: the name of its topic is a type that somebody awaits, so that nothing else needs to be asked for it. */
-  fromRecord(record: KafkaIncoming, isAwaited?: boolean): EventMessage
-}
 
 const CORRELATION_ID = 'kafka_correlationId'
 const REPLY_TOPIC = 'kafka_replyTopic'
@@ -76,7 +48,7 @@ export function withKafkaProfiles(native: KafkaBinding): KafkaBinding {
  * Spring and Nest take the same record: the bare data and the same names of headers. No partition: one of them wants it
  * as text and the other as four bytes, and each loses its answer in silence over the other form.
  */
-function writeForeign(message: EventMessage, topic: string): KafkaOutgoing {
+function writeForeign(message: EventMessage, topic: string): OutgoingRecord {
   const { key, body, profile } = message
   const headers = new Map<string, Buffer>()
   for (const [name, value] of Object.entries(message.headers)) headers.set(name, Buffer.from(value))
@@ -97,12 +69,12 @@ function replyHeaders({ correlationId, replyTo }: EventMessage): [string, Buffer
 }
 
 /** Of several headers with one name the last one counts. */
-function lastOf(headers: readonly KafkaHeader[]): ReadonlyMap<string, string> {
+function lastOf(headers: readonly Header[]): ReadonlyMap<string, string> {
   return new Map(headers.map(([name, value]) => [name, headerText(value) ?? '']))
 }
 
 interface Foreign {
-  readonly record: KafkaIncoming
+  readonly record: IncomingRecord
   readonly read: EventMessage
   readonly headers: ReadonlyMap<string, string>
 }
@@ -121,7 +93,7 @@ function correlated(read: EventMessage, headers: ReadonlyMap<string, string>): E
   return { ...read, correlationId }
 }
 
-function foundIn({ value }: KafkaIncoming, headers: ReadonlyMap<string, string>): Found {
+function foundIn({ value }: IncomingRecord, headers: ReadonlyMap<string, string>): Found {
   const isLast = headers.has(NEST_END)
   const error = headers.get(NEST_ERROR)
   if (isLast || error !== undefined) return readMarkers(error, isLast, value === null)

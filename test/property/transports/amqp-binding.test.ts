@@ -3,7 +3,8 @@ import { describe, expect, it } from 'vitest'
 import { type EventMessage, toMessage } from '../../../src/core/event.js'
 import { createId } from '../../../src/core/ids.js'
 import { createFakeClock } from '../../../src/testing/fake-clock.js'
-import { type AmqpContent, nativeBinding } from '../../../src/transports/amqp/binding.js'
+import { nativeBinding } from '../../../src/transports/amqp/binding.js'
+import type { AmqpContent } from '../../../src/transports/amqp/wire.js'
 
 const clock = createFakeClock()
 const text = fc.string({ minLength: 1, maxLength: 60 })

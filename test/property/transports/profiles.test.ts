@@ -8,7 +8,11 @@ import { membersOf } from '../../../src/transports/profiles/json.js'
 
 const NOW = 1_767_225_600_000
 const surroundings = { type: '', now: NOW }
-const name = fc.stringMatching(/^[a-z][a-z-]{0,12}$/)
+/** Those of our own headers among them: an application may use such a name too. */
+const name = fc.oneof(
+  { arbitrary: fc.stringMatching(/^[a-z][a-z-]{0,12}$/), weight: 4 },
+  fc.constantFrom('ra-', 'ra-key', 'ra-cause', 'ra-header-key', 'timestamp_in_ms', 'CC'),
+)
 const text = fc.string({ unit: 'binary', minLength: 1, maxLength: 20 })
 const id = fc.stringMatching(/^[0-9A-HJKMNP-TV-Z]{26}$/)
 
