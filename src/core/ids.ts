@@ -36,11 +36,19 @@ export function createId(now: number): string {
   return ID.toString('latin1')
 }
 
-/** Random bytes as lower-case hexadecimal digits, never zeros alone. */
-export function createHex(bytes: number): string {
-  const from = take(bytes)
-  const made = POOL.toString('hex', from, from + bytes)
-  return /[^0]/.test(made) ? made : createHex(bytes)
+const DIGITS = Buffer.from('0123456789abcdef', 'latin1')
+
+/** Writes random octets as lower-case hexadecimal digits, never zeros alone: in one piece too, and with no text between. */
+export function writeHex(target: Buffer, at: number, octets: number): void {
+  const from = take(octets)
+  let seen = 0
+  for (let index = 0; index < octets; index += 1) {
+    const octet = POOL[from + index] ?? 0
+    seen |= octet
+    target[at + 2 * index] = DIGITS[octet >> 4] ?? 0
+    target[at + 2 * index + 1] = DIGITS[octet & 15] ?? 0
+  }
+  if (seen === 0) writeHex(target, at, octets)
 }
 
 /** When an id of ours was made, in milliseconds since the epoch; undefined for ids of other kinds. */

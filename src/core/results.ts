@@ -105,7 +105,7 @@ export class Results {
   }
 
   #recordAlone(message: EventMessage, delivery: Delivery): Promise<Settlement | undefined> {
-    return this.record(message, { ...delivery, attempt: LOOK_UPS }).catch(this.#report)
+    return this.record(message, { attempt: LOOK_UPS, isDirect: delivery.isDirect }).catch(this.#report)
   }
 
   #wake(id: string, message: EventMessage, { isDirect = false }: Delivery): Promise<undefined> {
