@@ -42,8 +42,9 @@ export function printTable(title: string, rows: readonly Readonly<Record<string,
   for (const row of rows) process.stdout.write(`| ${names.map((name) => row[name]).join(' | ')} |\n`)
 }
 
-/** A number with so many digits that matter. */
+/** A number with so many digits that matter; a hyphen for none. */
 export function short(value: number): string {
+  if (Number.isNaN(value)) return '-'
   if (value >= 1000) return Math.round(value).toLocaleString('en-US')
   return value >= 100 ? value.toFixed(0) : value >= 10 ? value.toFixed(1) : value.toFixed(2)
 }

@@ -1,4 +1,5 @@
 import { GatewayError } from './errors.js'
+import { Running } from './running.js'
 
 /** Who an operation counts for. */
 export interface Owner {
@@ -6,12 +7,6 @@ export interface Owner {
   readonly principal: string | undefined
   /** Limit of the command; undefined for none. */
   readonly maxPerCommand: number | undefined
-}
-
-type Entry = Pick<Owner, 'command' | 'principal'> & {
-  readonly until: number
-  /** The first publish of its request event is under way. */
-  isBeingPublished: boolean
 }
 
 /** Limits of operations that run at the same time. */
@@ -26,25 +21,28 @@ export interface OpenLimits {
  */
 export class OpenOperations {
   readonly #limits: OpenLimits
-  readonly #entries = new Map<string, Entry>()
+  readonly #running: Running
   readonly #perCommand = new Map<string, number>()
   readonly #perPrincipal = new Map<string, number>()
 
-  constructor(limits: OpenLimits) {
+  #size = 0
+
+  constructor(limits: OpenLimits, running = new Running()) {
     this.#limits = limits
+    this.#running = running
   }
 
   get size(): number {
-    return this.#entries.size
+    return this.#size
   }
 
   has(id: string): boolean {
-    return this.#entries.has(id)
+    return this.#running.get(id)?.open !== undefined
   }
 
   /** The command of an operation that is counted here. */
   commandOf(id: string): string | undefined {
-    return this.#entries.get(id)?.command
+    return this.#running.get(id)?.open?.command
   }
 
   /**
@@ -53,7 +51,7 @@ export class OpenOperations {
    */
   open(id: string, owner: Owner, until: number): void {
     const { command, principal, maxPerCommand } = owner
-    if (this.#entries.size >= this.#limits.maxOpen) throw refused('ERR_OVERLOADED', 'The gateway', this.#limits.maxOpen)
+    if (this.#size >= this.#limits.maxOpen) throw refused('ERR_OVERLOADED', 'The gateway', this.#limits.maxOpen)
     const ofCommand = this.#perCommand.get(command) ?? 0
     if (maxPerCommand !== undefined && ofCommand >= maxPerCommand) {
       throw refused('ERR_TOO_MANY_REQUESTS', `The command ${command}`, maxPerCommand)
@@ -65,33 +63,39 @@ export class OpenOperations {
       this.#perPrincipal.set(principal, ofPrincipal + 1)
     }
     this.#perCommand.set(command, ofCommand + 1)
-    this.#entries.set(id, { command, principal, until, isBeingPublished: false })
+    // As an integer, which takes no object of its own on the heap.
+    this.#running.enter(id).open = { command, principal, until: Math.ceil(until), isBeingPublished: false }
+    this.#size += 1
   }
 
   /** Whether the first publish of an operation's request event has not settled yet. */
   isBeingPublished(id: string): boolean {
-    return this.#entries.get(id)?.isBeingPublished === true
+    return this.#running.get(id)?.open?.isBeingPublished === true
   }
 
   /** Notes that it begins, or has settled; of an operation that has ended nothing is noted. */
   setBeingPublished(id: string, value: boolean): void {
-    const entry = this.#entries.get(id)
-    if (entry !== undefined) entry.isBeingPublished = value
+    const open = this.#running.get(id)?.open
+    if (open !== undefined) open.isBeingPublished = value
   }
 
   /** The operation has ended, or was never created. */
   close(id: string): void {
-    const entry = this.#entries.get(id)
-    if (entry === undefined) return
-    this.#entries.delete(id)
-    decrement(this.#perCommand, entry.command)
-    if (entry.principal !== undefined) decrement(this.#perPrincipal, entry.principal)
+    const entry = this.#running.get(id)
+    if (entry?.open === undefined) return
+    const { command, principal } = entry.open
+    entry.open = undefined
+    this.#running.leave(id, entry)
+    this.#size -= 1
+    decrement(this.#perCommand, command)
+    if (principal !== undefined) decrement(this.#perPrincipal, principal)
   }
 
   /** Drops what must have expired by now; entries are in the order of their ends, as all live equally long. */
   prune(now: number): void {
-    for (const [id, { until }] of this.#entries) {
-      if (until > now) return
+    for (const [id, { open }] of this.#running.entries()) {
+      if (open === undefined) continue
+      if (open.until > now) return
       this.close(id)
     }
   }

@@ -9,6 +9,7 @@ import { OpenOperations } from './open-operations.js'
 import { type Ending, isEnded, type Operation, type Settled } from './operation.js'
 import type { CoreOptions, CoreSettings } from './options.js'
 import { PendingRequests } from './pending-requests.js'
+import { Running } from './running.js'
 import type { Store } from './store.js'
 import { createTransientStore } from './transient-store.js'
 import type { Transport } from './transport.js'
@@ -55,8 +56,9 @@ export function createParts(
 ): GatewayParts {
   const lifecycle = new Lifecycle()
   const deadlines = new Deadlines(settings.clock)
-  const pending = new PendingRequests(deadlines, settings)
-  const open = new OpenOperations(settings)
+  const running = new Running()
+  const pending = new PendingRequests(deadlines, settings, running)
+  const open = new OpenOperations(settings, running)
   const makeBreaker = (part: 'store' | 'transport', timeoutMs: number) =>
     new Breaker({
       ...BREAKER_CODES[part],
@@ -67,7 +69,7 @@ export function createParts(
     })
   const storeBreaker = makeBreaker('store', settings.storeTimeoutMs)
   const transportBreaker = makeBreaker('transport', settings.publishTimeoutMs)
-  const stores = chooseStore(options, { settings, open }, defaultStore)
+  const stores = chooseStore(options, { settings, open, running }, defaultStore)
   // A store that the gateway made itself answers at once, and cannot be out of reach.
   const store = stores.storeKind === 'given' ? guardStore(stores.bareStore, storeBreaker) : stores.bareStore
   const see = (operation: Operation, event?: Event) => {
@@ -91,11 +93,11 @@ export function createParts(
 
 function chooseStore(
   { store }: CoreOptions,
-  { settings, open }: Pick<GatewayParts, 'settings' | 'open'>,
+  { settings, open, running }: Pick<GatewayParts, 'settings' | 'open'> & { readonly running: Running },
   defaultStore: (settings: CoreSettings) => Store,
 ): Pick<GatewayParts, 'bareStore' | 'storeKind' | 'release'> {
   if (store === 'none') {
-    const transient = createTransientStore(() => settings.clock.now())
+    const transient = createTransientStore(() => settings.clock.now(), running)
     const release = (id: string) => {
       transient.forget(id)
       // Nobody here will hear of its end.

@@ -1,6 +1,7 @@
 import { Deadline, type Deadlines } from './deadlines.js'
 import type { Event } from './event.js'
 import { isEnded, type Operation } from './operation.js'
+import { Running, type RunningOperation } from './running.js'
 
 /**
  * Subscribes to the departure of whoever waits, and calls back at once if they have left already.
@@ -162,21 +163,22 @@ export class PendingRequest extends Deadline {
 }
 
 /**
- * Who waits for which operation in this process: one map entry per operation, and a set where several wait for one.
+ * Who waits for which operation in this process: one entry per operation, and a set where several wait for one.
  * A result is dispatched by one look-up, however many wait.
  */
 export class PendingRequests {
   readonly deadlines: Deadlines
   readonly #limits: PendingLimits
-  readonly #waiting = new Map<string, PendingRequest | Set<PendingRequest>>()
+  readonly #running: Running
   readonly #perPrincipal = new Map<string, number>()
   #size = 0
   #shutdown: 'observers' | 'all' | undefined
   #whenEmpty: (() => void)[] = []
 
-  constructor(deadlines: Deadlines, limits: PendingLimits) {
+  constructor(deadlines: Deadlines, limits: PendingLimits, running = new Running()) {
     this.deadlines = deadlines
     this.#limits = limits
+    this.#running = running
   }
 
   /** How many wait. */
@@ -195,17 +197,17 @@ export class PendingRequests {
   add(id: string, waiter: Waiter = ANYBODY): PendingRequest {
     const pending = new PendingRequest(id, this, waiter)
     this.#count(waiter.principal, 1)
-    const others = this.#waiting.get(id)
-    if (others === undefined) this.#waiting.set(id, pending)
-    else if (others instanceof Set) others.add(pending)
-    else this.#waiting.set(id, new Set([others, pending]))
+    const entry = this.#running.enter(id)
+    const others = entry.waiting
+    if (others instanceof Set) others.add(pending)
+    else entry.waiting = others === undefined ? pending : new Set([others, pending])
     this.#size += 1
     if (this.#shutdown === 'all' || (this.#shutdown && pending.isObserver)) pending.end(SHUTDOWN)
     return pending
   }
 
   has(id: string): boolean {
-    return this.#waiting.has(id)
+    return this.#running.get(id)?.waiting !== undefined
   }
 
   /** Whether somebody here still waits for what the broker says of the operation's request event. */
@@ -215,19 +217,21 @@ export class PendingRequests {
 
   /** The ids of all operations that somebody waits for. */
   ids(): readonly string[] {
-    return [...this.#waiting.keys()]
+    const ids: string[] = []
+    for (const [id, { waiting }] of this.#running.entries()) if (waiting !== undefined) ids.push(id)
+    return ids
   }
 
   /** Tells everybody who waits for the operation how it stands; several get no view in which one could change data. */
   wake(operation: Operation, event?: Event): void {
-    const all = this.#waiting.get(operation.id)
+    const all = this.#running.get(operation.id)?.waiting
     if (all instanceof Set) for (const pending of [...all]) pending.wake(operation)
     else all?.wake(operation, event)
   }
 
   /** Passes on what the broker said of an operation's request event. */
   confirm(id: string, confirmation: Confirmation): void {
-    const all = this.#waiting.get(id)
+    const all = this.#running.get(id)?.waiting
     if (all instanceof Set) for (const pending of [...all]) pending.confirm(confirmation)
     else all?.confirm(confirmation)
   }
@@ -248,11 +252,17 @@ export class PendingRequests {
   /** Called by a pending request that has ended. */
   remove(pending: PendingRequest): void {
     this.deadlines.cancel(pending)
-    const all = this.#waiting.get(pending.id)
-    if (!(all instanceof Set) || (all.delete(pending) && all.size === 0)) this.#waiting.delete(pending.id)
+    const entry = this.#running.get(pending.id)
+    if (entry !== undefined) this.#leave(entry, pending)
     this.#size -= 1
     this.#count(pending.principal, -1)
     if (this.#size === 0) for (const resolve of this.#whenEmpty.splice(0)) resolve()
+  }
+
+  #leave(entry: RunningOperation, pending: PendingRequest): void {
+    if (entry.waiting instanceof Set && (!entry.waiting.delete(pending) || entry.waiting.size > 0)) return
+    entry.waiting = undefined
+    this.#running.leave(pending.id, entry)
   }
 
   #count(principal: string | undefined, change: number): void {
@@ -264,7 +274,7 @@ export class PendingRequests {
 
   /** A copy, as those that are told may leave. */
   #of(id: string): readonly PendingRequest[] {
-    const all = this.#waiting.get(id)
+    const all = this.#running.get(id)?.waiting
     if (all === undefined) return NOBODY
     return all instanceof Set ? [...all] : [all]
   }

@@ -106,8 +106,8 @@ const manyWait: Scenario = {
       patches: [
         {
           file: PENDING,
-          find: 'else this.#waiting.set(id, new Set([others, pending]))',
-          replace: 'else this.#waiting.set(id, pending)',
+          find: 'else entry.waiting = others === undefined ? pending : new Set([others, pending])',
+          replace: 'else entry.waiting = pending',
         },
       ],
     },
@@ -116,8 +116,8 @@ const manyWait: Scenario = {
       patches: [
         {
           file: PENDING,
-          find: 'if (!(all instanceof Set) || (all.delete(pending) && all.size === 0)) this.#waiting.delete(pending.id)',
-          replace: 'this.#waiting.delete(pending.id)',
+          find: 'if (entry.waiting instanceof Set && (!entry.waiting.delete(pending) || entry.waiting.size > 0)) return',
+          replace: '',
         },
       ],
     },
