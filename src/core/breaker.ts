@@ -33,7 +33,9 @@ const FAILURES: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
 
 /**
  * Bounds every call to a store or transport in time, and stops calling after five failures in a row, so that requests
- * are refused at once instead of each waiting for its time-out. One call a second probes whether it is back.
+ * are refused at once instead of each waiting for its time-out. Then one call a second is let through to find out
+ * whether it is back. What has reported its own loss is back when it says so, or when a probe of all its parts succeeds:
+ * a broker may take messages while nobody reads the results.
  */
 export class Breaker {
   readonly #options: BreakerOptions
@@ -52,9 +54,10 @@ export class Breaker {
     return this.#down || this.#failures >= FAILURES_TO_OPEN
   }
 
-  /** Whether a call may be made now: always while closed, once a second while open. */
+  /** Whether a call may be made now: always while closed, once a second after failures, never after a reported loss. */
   admits(): boolean {
     if (!this.isOpen) return true
+    if (this.#down) return false
     const now = this.#options.clock.monotonic()
     if (now - this.#lastProbe < PROBE_EVERY_MS) return false
     this.#lastProbe = now
@@ -78,6 +81,16 @@ export class Breaker {
     return new Promise((succeed, fail) => this.watch(call, { succeed, fail }))
   }
 
+  /**
+   * Makes a call that asks the dependency whether all of it works, whatever has been reported; its success closes.
+   * @throws GatewayError as `run` does.
+   */
+  async probe(call: () => Promise<void>): Promise<void> {
+    const losses = this.#losses
+    await this.run(call)
+    if (losses === this.#losses) this.#recover()
+  }
+
   /** The same for a caller that is told by methods, which spares a promise for each of very many calls. */
   watch<T>(call: () => Promise<T>, caller: Caller<T>): void {
     const guarded = new GuardedCall(this, { caller, losses: this.#losses })
@@ -96,7 +109,7 @@ export class Breaker {
   /** A call that was made after so many losses came to a good end. */
   succeeded(call: Deadline, losses: number): void {
     this.#options.deadlines.cancel(call)
-    if (losses === this.#losses && (this.#failures > 0 || this.#down)) this.#recover()
+    if (losses === this.#losses && this.#failures > 0 && !this.#down) this.#recover()
   }
 
   /** A call failed, or took too long where no cause is given. Gives the error that its caller gets. */

@@ -77,9 +77,9 @@ export class Housekeeping {
   }
 
   async #probe(breaker: Breaker, part: { check(): Promise<void> }): Promise<void> {
-    if (!breaker.isOpen || !breaker.admits()) return
+    if (!breaker.isOpen) return
     // The failure of a probe is no news: the breaker has been reported when it opened.
-    await breaker.run(() => part.check()).catch(() => {})
+    await breaker.probe(() => part.check()).catch(() => {})
   }
 
   async #sweep(): Promise<void> {

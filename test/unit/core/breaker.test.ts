@@ -155,7 +155,7 @@ describe('Breaker', () => {
     breaker.report(true, 'again')
     expect([breaker.isOpen, breaker.admits()]).toEqual([true, false])
     await clock.advance(1000)
-    expect(breaker.admits()).toBe(true)
+    expect(breaker.admits()).toBe(false)
     breaker.report(false)
     breaker.report(false)
     expect(breaker.isOpen).toBe(false)
@@ -165,8 +165,20 @@ describe('Breaker', () => {
   it('a probe that succeeds closes it although the dependency has not said that it is back', async () => {
     const { breaker, onChange } = setup()
     breaker.report(true)
-    await breaker.run(async () => {})
+    await breaker.probe(async () => {})
     expect(breaker.isOpen).toBe(false)
     expect(onChange).toHaveBeenCalledTimes(2)
+  })
+
+  it('a call that succeeds does not: a broker may take messages while nobody reads the results', async () => {
+    const { breaker, onChange } = setup()
+    breaker.report(true)
+    await breaker.run(async () => {})
+    await expect(breaker.probe(async () => Promise.reject(new Error('no consumer')))).rejects.toThrow()
+    expect(breaker.isOpen).toBe(true)
+    const slow = breaker.probe(async () => breaker.report(true))
+    await slow
+    expect(breaker.isOpen).toBe(true)
+    expect(onChange).toHaveBeenCalledTimes(1)
   })
 })
