@@ -70,12 +70,12 @@ describe('Breaker', () => {
 
   it('what was asked before a loss was reported says nothing about the time after it', async () => {
     const { breaker, clock } = setup()
-    const answered = breaker.run(() => new Promise<void>((resolve) => clock.setTimer(resolve, 100)))
+    const answered = breaker.probe(() => new Promise<void>((resolve) => clock.setTimer(resolve, 100)))
     breaker.report(true, down)
     await clock.advance(200)
     await answered
     expect(breaker.isOpen).toBe(true)
-    await breaker.run(async () => {})
+    await breaker.probe(async () => {})
     expect(breaker.isOpen).toBe(false)
   })
 
