@@ -1,0 +1,36 @@
+import { runStep, type Step, type StepResult, script } from './steps.js'
+
+// Everything there is, as long as it takes: what a change must pass, and what would make that last too long. All steps
+// are run, whatever the others say; brokers and stores that are missing are failures.
+
+const NODES = ['22', '24']
+const PROJECTS = ['unit', 'property', 'contract'].map((project) => `--project ${project}`).join(' ')
+
+const steps: readonly Step[] = [
+  script('check'),
+  script('test:deep'),
+  script('test:servers'),
+  { name: 'faults', command: 'npm run --silent test:chaos -- --ci' },
+  ...['express', 'fastify', 'fetch'].map((framework) => ({
+    name: `demo on ${framework}`,
+    command: 'npm run --silent demo -- --once',
+    env: { FRAMEWORK: framework },
+  })),
+  ...NODES.map((version) => ({
+    name: `Node ${version}`,
+    command: `npx --yes -p node@${version} node node_modules/vitest/vitest.mjs run ${PROJECTS}`,
+  })),
+]
+
+process.env['REQUIRE_BROKERS'] = '1'
+const results = steps.map(runStep)
+print(results)
+if (!results.every(({ isPassed }) => isPassed)) process.exitCode = 1
+
+function print(all: readonly StepResult[]): void {
+  console.log(`\nverify, ${new Date().toISOString().slice(0, 10)}, Node ${process.version}\n`)
+  console.log('| step | seconds | |\n|---|---:|---|')
+  for (const { name, isPassed, seconds } of all) {
+    console.log(`| ${name} | ${seconds.toFixed(0)} | ${isPassed ? 'passed' : 'failed'} |`)
+  }
+}
