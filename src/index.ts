@@ -34,7 +34,7 @@ export {
   type Verdict,
 } from './core/operation.js'
 export type { Operations, WaitOptions } from './core/operations.js'
-export type { OnGone } from './core/pending-requests.js'
+export type { OnGone } from './core/pending-request.js'
 export { cloudEvents, nest, type Profile, type ProfileName, type ReplyNote, spring } from './core/profile.js'
 export type { InferEvents, SchemaMap, StandardSchema } from './core/schema.js'
 export type {
@@ -102,9 +102,11 @@ export interface Gateway<Events> extends Omit<CoreGateway<Events>, 'command' | '
 export function createGateway<Events extends object = Record<string, unknown>>(
   options: GatewayOptions & { readonly events?: undefined },
 ): Gateway<Events>
+/** The same with schemas, from which the types of the events are inferred, and by which their data are checked. */
 export function createGateway<const Schemas extends SchemaMap>(
   options: GatewayOptions & { readonly events: Schemas },
 ): Gateway<InferEvents<Schemas>>
+/** Both; the options are checked here. */
 export function createGateway(
   options: GatewayOptions & { readonly events?: SchemaMap | undefined } = {} as never,
 ): unknown {

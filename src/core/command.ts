@@ -4,7 +4,7 @@ import type { Because } from './lifecycle.js'
 import type { Operation } from './operation.js'
 import type { Operations } from './operations.js'
 import type { CoreSettings } from './options.js'
-import type { OnGone } from './pending-requests.js'
+import type { OnGone } from './pending-request.js'
 
 /** What a caller may say about one request. */
 export interface RequestOptions {

@@ -9,6 +9,7 @@ import { type CoreOptions, type CoreSettings, checkListener, resolveOptions } fr
 import { Outbox } from './outbox.js'
 import { createParts, type GatewayParts } from './parts.js'
 import { Requests } from './requests.js'
+import { readResults } from './result-readers.js'
 import { Results } from './results.js'
 import type { SchemaMap } from './schema.js'
 import type { Store } from './store.js'
@@ -186,7 +187,7 @@ export class CoreGateway<Events = Record<string, unknown>> implements GatewayCon
     this.#opened(() => transport.close())
     await bareStore.start()
     this.#opened(() => bareStore.close())
-    this.#opened(await new Results(this.#parts).subscribe())
+    this.#opened(await readResults(this.#parts, new Results(this.#parts)))
     // Nobody else changes what is in a store of the gateway's own.
     const isShared = this.#parts.storeKind === 'given'
     const watch = isShared && bareStore.watch?.((id, operation) => this.#housekeeping.seeChange(id, operation))

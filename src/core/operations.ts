@@ -4,7 +4,7 @@ import { lookAgain } from './last-look.js'
 import { isEnded, type Operation, type Settled } from './operation.js'
 import { checkWait } from './options.js'
 import type { GatewayParts } from './parts.js'
-import type { OnGone } from './pending-requests.js'
+import type { OnGone } from './pending-request.js'
 
 /** How to wait for an operation. */
 export interface WaitOptions {

@@ -2,7 +2,7 @@ import { type ErrorCode, toGatewayError } from './errors.js'
 import type { EventMessage } from './event.js'
 import type { Operation } from './operation.js'
 import type { GatewayParts } from './parts.js'
-import type { Confirmation } from './pending-requests.js'
+import type { Confirmation } from './pending-request.js'
 
 type Attempt = Confirmation | 'refused'
 

@@ -4,7 +4,7 @@ import { lookAgain } from './last-look.js'
 import type { Because } from './lifecycle.js'
 import { begin, isEnded, type Operation } from './operation.js'
 import type { GatewayParts } from './parts.js'
-import type { EndListener, WaitEnd } from './pending-requests.js'
+import type { EndListener, WaitEnd } from './pending-request.js'
 
 /** Answers the one who asked; a rejection is passed on by a promise that rejects. */
 export type Settle = (reply: Reply | Promise<Reply>) => void

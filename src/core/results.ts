@@ -6,14 +6,13 @@ import type { LifecycleEvent, LifecycleEvents, ResultNote } from './lifecycle.js
 import { type Ending, isEnded, type Operation, type Settled } from './operation.js'
 import type { GatewayParts } from './parts.js'
 import { validateData } from './schema.js'
-import type { Delivery, Reader, Settlement } from './transport.js'
+import type { Delivery, Settlement } from './transport.js'
 import { type ResultSink, UntypedResults } from './untyped-results.js'
 
 type ResultEventName = {
   [Name in LifecycleEvent]: LifecycleEvents[Name] extends ResultNote ? Name : never
 }[LifecycleEvent]
 
-const RECORDER_CONCURRENCY = 256
 const DONE: Promise<undefined> = Promise.resolve(undefined)
 const ORPHAN_LIMIT = 1000
 const REPORTED_LIMIT = 100
@@ -49,26 +48,9 @@ export class Results {
     }
   }
 
-  /** Starts the readers that the store and the option `wake` call for; the returned function closes them. */
-  async subscribe(): Promise<() => Promise<void>> {
-    const { transport, storeKind, settings } = this.#parts
-    const topic = { channel: 'results', types: [...this.#byType.keys(), ...this.#progressTypes] } as const
-    // With a store of its own the gateway is the only one that can record: its own copy is then all it needs. What was
-    // sent to this reader alone no recorder will see.
-    const isAlone = ({ isDirect = false }: Delivery) => storeKind === 'own' || (storeKind === 'given' && isDirect)
-    const onOwn = (message: EventMessage, delivery: Delivery) =>
-      isAlone(delivery) ? this.#recordAlone(message, delivery) : this.wake(message, delivery)
-    const readers: Reader[] = []
-    if (settings.wake === 'transport') {
-      readers.push(await transport.subscribe({ ...topic, reading: { kind: 'own' } }, onOwn))
-    }
-    if (storeKind === 'given') {
-      const group = `${settings.service}.recorder`
-      const reading = { kind: 'shared', group, concurrency: RECORDER_CONCURRENCY } as const
-      const record = (message: EventMessage, delivery: Delivery) => this.record(message, delivery)
-      readers.push(await transport.subscribe({ ...topic, reading }, record))
-    }
-    return async () => void (await Promise.all(readers.map((reader) => reader.close())))
+  /** The types of events that are of interest here. */
+  get types(): readonly string[] {
+    return [...this.#byType.keys(), ...this.#progressTypes]
   }
 
   /** Reads this gateway's own copy: what nobody here waits for is dropped unread. Never rejects. */
@@ -104,7 +86,8 @@ export class Results {
     return 'ack'
   }
 
-  #recordAlone(message: EventMessage, delivery: Delivery): Promise<Settlement | undefined> {
+  /** Reads a copy that nobody else will see: it is looked up once, and never sent again. Never rejects. */
+  recordAlone(message: EventMessage, delivery: Delivery): Promise<Settlement | undefined> {
     return this.record(message, { attempt: LOOK_UPS, isDirect: delivery.isDirect }).catch(this.#report)
   }
 

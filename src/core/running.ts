@@ -1,5 +1,5 @@
 import type { Operation } from './operation.js'
-import type { PendingRequest } from './pending-requests.js'
+import type { PendingRequest } from './pending-request.js'
 
 /**
  * What this process knows of one operation, for each of those who keep something of it. One entry in one table for all

@@ -1,4 +1,4 @@
-import type { OnGone } from '../core/pending-requests.js'
+import type { OnGone } from '../core/pending-request.js'
 
 /** Header values by lower-case name; several lines of one header are a list. */
 export type HeaderValues = Readonly<Record<string, string | readonly string[] | undefined>>

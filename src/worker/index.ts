@@ -22,6 +22,7 @@ export function createWorker<Schemas extends SchemaMap>(
  * await worker.start()
  */
 export function createWorker<Events = Record<string, unknown>>(options: WorkerOptions): Worker<Events>
+/** Both; the options are checked here. */
 export function createWorker(options: WorkerOptions & { readonly events?: SchemaMap }): unknown {
   const worker = new EventWorker(resolveSettings(options))
   return options.onError === undefined ? worker : worker.on('error', options.onError)

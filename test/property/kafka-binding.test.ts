@@ -2,8 +2,8 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { EventMessage } from '../../src/core/event.js'
 import { native } from '../../src/transports/kafka/binding.js'
-import type { Header, IncomingRecord, OutgoingRecord } from '../../src/transports/kafka/client.js'
 import { formatPosition, parsePosition } from '../../src/transports/kafka/starts.js'
+import type { Header, IncomingRecord, OutgoingRecord } from '../../src/transports/profiles/kafka-wire.js'
 
 const RESERVED =
   /^(?:ce_(?:id|type|source|time|specversion|correlationid|causationid|tenant|dataschema|replyto)|content-type|traceparent|tracestate)$/

@@ -101,8 +101,9 @@ export interface World {
   close(): Promise<void>
 }
 
-/** The result with which users are created, and the one with which they are not. */
+/** The result with which users are created. */
 export const CREATED = 'CreateUser::UserCreated'
+/** The user exists already. */
 export const NOT_CREATED = 'CreateUser::UserNotCreated'
 
 /** The back end never answers by itself. */

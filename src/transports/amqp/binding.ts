@@ -2,8 +2,8 @@ import { createHash } from 'node:crypto'
 import type { EventMessage } from '../../core/event.js'
 import { timeOfId } from '../../core/ids.js'
 import { withAmqpProfiles } from '../profiles/amqp.js'
-import { FIELDS, readHeaders, TIME, wireName } from './headers.js'
-import type { AmqpBinding, AmqpContent, AmqpProperties, Surroundings } from './wire.js'
+import { FIELDS, readHeaders, TIME, wireName } from '../profiles/amqp-headers.js'
+import type { AmqpBinding, AmqpContent, AmqpProperties, Surroundings } from '../profiles/amqp-wire.js'
 
 /** A short string has at most this many bytes (AMQP 0-9-1, 4.2.5.3); what is longer goes into the header table. */
 const SHORT = 255

@@ -1,4 +1,4 @@
-import type { AmqpProperties } from './wire.js'
+import type { AmqpProperties } from '../profiles/amqp-wire.js'
 
 /** A message as the broker delivers it. */
 export interface AmqpMessage {

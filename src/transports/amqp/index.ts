@@ -1,6 +1,7 @@
 import { type AmqpOptions, resolveSettings } from './options.js'
 import { type AmqpTransport, RabbitTransport } from './transport.js'
 
+export type { AmqpProperties } from '../profiles/amqp-wire.js'
 export type {
   AmqpChannel,
   AmqpClient,
@@ -10,7 +11,6 @@ export type {
 } from './client.js'
 export type { AmqpOptions, RequestRoute } from './options.js'
 export type { AmqpCounters, AmqpTransport } from './transport.js'
-export type { AmqpProperties } from './wire.js'
 
 /**
  * Makes a transport over RabbitMQ; nothing is connected before its start.

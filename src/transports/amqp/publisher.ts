@@ -1,8 +1,8 @@
 import { GatewayError } from '../../core/errors.js'
+import type { AmqpContent } from '../profiles/amqp-wire.js'
 import type { AmqpConfirmChannel, AmqpConnection, AmqpMessage, ReturnedMessage } from './client.js'
 import { codeOf, explainStep, unavailable } from './failures.js'
 import type { Part } from './link.js'
-import type { AmqpContent } from './wire.js'
 
 /** Where a message goes. */
 export interface Address {

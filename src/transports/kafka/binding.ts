@@ -1,7 +1,6 @@
 import type { EventMessage } from '../../core/event.js'
 import { withKafkaProfiles } from '../profiles/kafka.js'
-import type { Header, IncomingRecord, OutgoingRecord } from './client.js'
-import type { KafkaBinding } from './wire.js'
+import type { Header, IncomingRecord, KafkaBinding, OutgoingRecord } from '../profiles/kafka-wire.js'
 
 type Text = keyof Pick<
   EventMessage,

@@ -2,12 +2,12 @@ import type { Transport } from '../../core/transport.js'
 import { type KafkaOptions, resolveKafkaOptions } from './options.js'
 import { KafkaTransport } from './transport.js'
 
+export type { KafkaBinding } from '../profiles/kafka-wire.js'
 export type { KafkaClient } from './client.js'
 export { type KafkajsClient, kafkajs } from './kafkajs/index.js'
 export type { KafkaOptions } from './options.js'
 export { type PlatformaticOptions, platformatic } from './platformatic/index.js'
 export type { KafkaTopics } from './topics.js'
-export type { KafkaBinding } from './wire.js'
 
 /** A transport over topics of Apache Kafka. */
 export interface KafkaTransportHandle extends Transport {

@@ -2,7 +2,8 @@ import type { Clock } from '../../core/clock.js'
 import type { EventMessage } from '../../core/event.js'
 import { Fifo } from '../../core/fifo.js'
 import type { Delivery, MessageHandler, Settlement } from '../../core/transport.js'
-import type { IncomingRecord, PartitionId } from './client.js'
+import type { IncomingRecord } from '../profiles/kafka-wire.js'
+import type { PartitionId } from './client.js'
 import type { PartitionLog } from './partition-log.js'
 
 /** A message between its partition and its handler. */

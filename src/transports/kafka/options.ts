@@ -1,10 +1,10 @@
 import { type Clock, systemClock } from '../../core/clock.js'
 import { configError, refuseUnknown, resolveNumbers } from '../../core/options.js'
+import type { KafkaBinding } from '../profiles/kafka-wire.js'
 import { binding } from './binding.js'
 import type { KafkaClient } from './client.js'
 import { platformatic } from './platformatic/index.js'
 import type { KafkaTopics } from './topics.js'
-import type { KafkaBinding } from './wire.js'
 
 /** How to reach Kafka, and which topics to use there. Either `brokers` or `client` is given. */
 export interface KafkaOptions {

@@ -1,6 +1,7 @@
 import type { Clock } from '../../core/clock.js'
 import { GatewayError } from '../../core/errors.js'
-import { type KafkaClient, type OutgoingRecord, ProduceError } from './client.js'
+import type { OutgoingRecord } from '../profiles/kafka-wire.js'
+import { type KafkaClient, ProduceError } from './client.js'
 
 interface Waiting {
   readonly record: OutgoingRecord

@@ -4,13 +4,13 @@ import { GatewayError } from '../../core/errors.js'
 import type { EventMessage } from '../../core/event.js'
 import { inTime } from '../../core/in-time.js'
 import type { MessageHandler, Reader, Subscription } from '../../core/transport.js'
+import type { IncomingRecord, KafkaBinding } from '../profiles/kafka-wire.js'
 import { native } from './binding.js'
-import type { Assignment, ClientReader, IncomingRecord, KafkaClient, PartitionId, ReadRequest } from './client.js'
+import type { Assignment, ClientReader, KafkaClient, PartitionId, ReadRequest } from './client.js'
 import { Committer } from './committer.js'
 import { type Entry, Inlet, outcomeOf } from './inlet.js'
 import { PartitionLog } from './partition-log.js'
 import { formatPosition, type Offsets, startOfOwn, startOfReplay, startOfShared } from './starts.js'
-import type { KafkaBinding } from './wire.js'
 
 /** What a reading is given by its transport. */
 export interface ReadingParts {

@@ -9,7 +9,7 @@ import type {
   Transport,
   TransportListener,
 } from '../../core/transport.js'
-import type { IncomingRecord, OutgoingRecord } from './client.js'
+import type { IncomingRecord, OutgoingRecord } from '../profiles/kafka-wire.js'
 import { Monitor } from './monitor.js'
 import type { KafkaSettings } from './options.js'
 import { Publisher } from './publisher.js'

@@ -1,9 +1,8 @@
 import type { EventMessage } from '../../core/event.js'
 import type { ReplyNote } from '../../core/profile.js'
-import type { Header, IncomingRecord, OutgoingRecord } from '../kafka/client.js'
-import type { KafkaBinding } from '../kafka/wire.js'
 import { COPIED, correlationOf, type Found, headerText, nothing } from './answer.js'
 import { isStructured, readStructured } from './cloudevents.js'
+import type { Header, IncomingRecord, KafkaBinding, OutgoingRecord } from './kafka-wire.js'
 import { NEST_END, NEST_ERROR, readMarkers } from './nest.js'
 import { readTypeId, TYPE_ID } from './spring.js'
 

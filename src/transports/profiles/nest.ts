@@ -70,8 +70,9 @@ function json(text: string): Found {
   return { body: Buffer.from(text), contentType: 'application/json' }
 }
 
-/** Headers of Nest answers over Kafka. */
+/** Header of a Nest answer over Kafka that is an error. */
 export const NEST_ERROR = 'kafka_nest-err'
+/** Header of the last Nest answer over Kafka. */
 export const NEST_END = 'kafka_nest-is-disposed'
 
 /** What the headers of an answer over Kafka say; the value is bare. */

@@ -2,7 +2,8 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { Deadlines } from '../../../src/core/deadlines.js'
 import type { Operation } from '../../../src/core/operation.js'
-import { type PendingRequest, PendingRequests } from '../../../src/core/pending-requests.js'
+import type { PendingRequest } from '../../../src/core/pending-request.js'
+import { PendingRequests } from '../../../src/core/pending-requests.js'
 import { createFakeClock } from '../../../src/testing/fake-clock.js'
 
 const id = fc.constantFrom('a', 'b', 'c')

@@ -4,7 +4,7 @@ import { type EventMessage, toMessage } from '../../../src/core/event.js'
 import { createId } from '../../../src/core/ids.js'
 import { createFakeClock } from '../../../src/testing/fake-clock.js'
 import { nativeBinding } from '../../../src/transports/amqp/binding.js'
-import type { AmqpContent } from '../../../src/transports/amqp/wire.js'
+import type { AmqpContent } from '../../../src/transports/profiles/amqp-wire.js'
 
 const clock = createFakeClock()
 const text = fc.string({ minLength: 1, maxLength: 60 })

@@ -51,7 +51,7 @@ const resultAtTheDeadline: Scenario = {
     {
       name: 'a wait that may end twice',
       patches: [
-        { file: PENDING, find: 'if (this.#end !== undefined) return', replace: '' },
+        { file: 'src/core/pending-request.ts', find: 'if (this.#end !== undefined) return', replace: '' },
         { file: PENDING, find: 'this.deadlines.cancel(pending)', replace: '' },
       ],
     },

@@ -3,7 +3,7 @@ import { memoryStore } from 'respond-async'
 import { describe, expect, it, vi } from 'vitest'
 import { z } from 'zod'
 import { GatewayError } from '../../../src/core/errors.js'
-import type { OnGone } from '../../../src/core/pending-requests.js'
+import type { OnGone } from '../../../src/core/pending-request.js'
 import { createFakeClock } from '../../../src/testing/fake-clock.js'
 import { directTransport, gate, openWorld, quietStore, resultOf, watch } from './support.js'
 

@@ -8,19 +8,33 @@ import * as records from './records.js'
 // that got lost would be the only one.
 const REPEATABLE = { isRepeatable: true }
 
+/** Creates operations, each once for its idempotency key. */
 export const CREATE = script(operations.CREATE, REPEATABLE)
+/** Finds operations by their idempotency keys. */
 export const FIND = script(operations.FIND, REPEATABLE)
+/** Ends operations by compare-and-set. */
 export const COMPLETE = script(operations.COMPLETE, REPEATABLE)
+/** Notes progress of running operations. */
 export const PROGRESS = script(operations.PROGRESS, REPEATABLE)
+/** Reads operations by their ids. */
 export const READ = script(operations.READ, REPEATABLE)
+/** Ends what is past its time. */
 export const SWEEP = script(operations.SWEEP)
+/** Lends request events that are not known to be published, with a token that fences. */
 export const LEASE = script(outbox.LEASE)
+/** Marks request events as published. */
 export const MARK = script(outbox.MARK, REPEATABLE)
+/** Writes a record, if its version is the expected one. */
 export const PUT = script(records.PUT, REPEATABLE)
+/** Reads a record. */
 export const GET = script(records.GET, { asBytes: true, isRepeatable: true })
+/** Deletes a record. */
 export const DELETE = script(records.DELETE)
+/** Lists records by the beginning of their keys. */
 export const LIST = script(records.LIST, { asBytes: true, isRepeatable: true })
+/** Drops records that are past their time. */
 export const SWEEP_RECORDS = script(records.SWEEP_RECORDS, REPEATABLE)
+/** Tells what has changed since a position. */
 export const POLL = script(changes.POLL, REPEATABLE)
 
 /** All of them, for the start to bring to the server. */

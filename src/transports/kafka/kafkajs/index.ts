@@ -1,8 +1,8 @@
 import { configError } from '../../../core/options.js'
+import type { OutgoingRecord } from '../../profiles/kafka-wire.js'
 import {
   type ClientReader,
   type KafkaClient,
-  type OutgoingRecord,
   type PartitionId,
   partitionId,
   type ReadRequest,

@@ -1,8 +1,7 @@
+import type { Header, IncomingRecord } from '../../profiles/kafka-wire.js'
 import {
   type Assignment,
   type ClientReader,
-  type Header,
-  type IncomingRecord,
   type PartitionId,
   partitionId,
   partsOf,

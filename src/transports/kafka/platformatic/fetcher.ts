@@ -1,5 +1,6 @@
 import type { Consumer } from '@platformatic/kafka'
-import { type IncomingRecord, type PartitionId, partitionId, partsOf, type ReadRequest } from '../client.js'
+import type { IncomingRecord } from '../../profiles/kafka-wire.js'
+import { type PartitionId, partitionId, partsOf, type ReadRequest } from '../client.js'
 import { isApiError } from './errors.js'
 
 type FetchOptions = Parameters<Consumer['fetch']>[0]

@@ -1,9 +1,9 @@
 import type { Admin, Consumer, Producer } from '@platformatic/kafka'
 import { GatewayError } from '../../../core/errors.js'
+import type { OutgoingRecord } from '../../profiles/kafka-wire.js'
 import {
   type ClientReader,
   type KafkaClient,
-  type OutgoingRecord,
   type PartitionId,
   partitionId,
   type ReadRequest,

@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import { createFakeClock } from '../../../../src/testing/fake-clock.js'
-import { type OutgoingRecord, ProduceError } from '../../../../src/transports/kafka/client.js'
+import { ProduceError } from '../../../../src/transports/kafka/client.js'
 import { Publisher } from '../../../../src/transports/kafka/publisher.js'
+import type { OutgoingRecord } from '../../../../src/transports/profiles/kafka-wire.js'
 
 interface Call {
   readonly values: string[]

@@ -1,5 +1,5 @@
 import { copyHeaders } from '../../core/event.js'
-import type { AmqpProperties } from './wire.js'
+import type { AmqpProperties } from './amqp-wire.js'
 
 /** Begins the names of the headers that are ours. */
 const OURS = 'ra-'
