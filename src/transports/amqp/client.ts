@@ -20,6 +20,13 @@ export interface AmqpPublishOptions extends AmqpProperties {
   readonly mandatory?: boolean
 }
 
+/** How a message that only its sender reads is published. */
+export interface ProbeOptions {
+  /** After so many milliseconds the broker drops it. */
+  readonly expiration?: string
+  readonly headers?: Readonly<Record<string, unknown>>
+}
+
 /** Arguments of queues and consumers. */
 export type AmqpArguments = Readonly<Record<string, unknown>>
 
@@ -52,6 +59,7 @@ export interface AmqpChannel {
   cancel(consumerTag: string): Promise<unknown>
   ack(message: { readonly fields: { readonly deliveryTag: number } }, allUpTo?: boolean): void
   nack(message: { readonly fields: { readonly deliveryTag: number } }, allUpTo?: boolean, requeue?: boolean): void
+  publish(...message: readonly [exchange: string, routingKey: string, content: Buffer, options?: ProbeOptions]): boolean
   close(): Promise<void>
   on(event: string, listener: Listener): unknown
 }

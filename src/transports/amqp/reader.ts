@@ -5,6 +5,7 @@ import type { MessageHandler, Reader, Settlement } from '../../core/transport.js
 import type { AmqpChannel, AmqpConnection, AmqpMessage, QueueState } from './client.js'
 import { explainStep } from './failures.js'
 import type { Link, Part } from './link.js'
+import { isProbe, SelfProbe, sendProbe } from './self-probe.js'
 import { Settler } from './settler.js'
 
 /** A queue that a reader takes from. */
@@ -43,6 +44,8 @@ export class QueueReader implements Part, Reader {
   /** Handlers that run, and messages that are held back before they return to the queue. */
   #running = 0
   readonly #held = new Set<() => void>()
+  /** Only where a silence would go unnoticed: what a group does not read, its queue shows. */
+  readonly #probe: SelfProbe | undefined
   #channel: AmqpChannel | undefined
   #settler: Settler | undefined
   #tags: string[] = []
@@ -55,6 +58,9 @@ export class QueueReader implements Part, Reader {
 
   constructor(options: ReaderOptions) {
     this.#options = options
+    const { clock, isOwn } = options
+    const probe = { clock, send: () => this.#sendProbe(), onSilence: () => this.#silent() }
+    this.#probe = isOwn ? new SelfProbe(probe) : undefined
     this.caughtUp = new Promise<void>((resolve, reject) => {
       this.#caughtUp = resolve
       this.#fail = reject
@@ -88,11 +94,13 @@ export class QueueReader implements Part, Reader {
     this.#settler = settler
     this.#tags = tags
     this.#expect(before)
+    this.#probe?.start()
   }
 
   detach(_error: unknown): void {
     const channel = this.#channel
     this.#channel = undefined
+    this.#probe?.stop()
     this.#settler?.lost()
     this.#waiting.length = 0
     for (const release of this.#held) release()
@@ -110,6 +118,7 @@ export class QueueReader implements Part, Reader {
     const channel = this.#channel
     // What is lost from now on need not be repaired.
     link.remove(this)
+    this.#probe?.stop()
     this.#fail(new GatewayError('ERR_CLOSED', 'The reader was closed before it had caught up.'))
     // A channel that is gone has no consumers any more.
     const end = async (step: () => Promise<unknown> | undefined): Promise<void> => void (await attempt(step))
@@ -130,10 +139,25 @@ export class QueueReader implements Part, Reader {
       return
     }
     settler.delivered(message.fields.deliveryTag)
+    this.#probe?.heard()
     // What comes after a close goes back to the queue with the channel.
     if (this.#isClosing) return
-    if (this.#running < this.#options.concurrency) void this.#handle(message, source, settler)
+    if (this.#probe !== undefined && isProbe(message)) settler.ack(message.fields.deliveryTag)
+    else if (this.#running < this.#options.concurrency) void this.#handle(message, source, settler)
     else this.#waiting.push([message, source, settler])
+  }
+
+  #sendProbe(): boolean {
+    const { link, concurrency, sources } = this.#options
+    // A blocked broker takes nothing, and a reader with its hands full gets nothing.
+    if (this.#channel === undefined || link.blocked !== undefined || this.#running >= concurrency) return false
+    for (const { queue } of sources) sendProbe(this.#channel, queue)
+    return true
+  }
+
+  #silent(): void {
+    const names = this.#options.sources.map(({ queue }) => `"${queue}"`).join(', ')
+    this.#options.link.repair(this, new Error(`What is sent to ${names} does not come any more.`))
   }
 
   async #handle(message: AmqpMessage, source: Source, settler: Settler): Promise<void> {

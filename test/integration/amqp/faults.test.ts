@@ -8,7 +8,15 @@ import { systemClock } from '../../../src/core/clock.js'
 import { toMessage } from '../../../src/core/event.js'
 import type { Transport } from '../../../src/core/transport.js'
 import { until } from '../../../src/testing/contract.js'
-import { type AmqpOptions, type AmqpTransport, amqp } from '../../../src/transports/amqp/index.js'
+import {
+  type AmqpChannel,
+  type AmqpClient,
+  type AmqpConnection,
+  type AmqpMessage,
+  type AmqpOptions,
+  type AmqpTransport,
+  amqp,
+} from '../../../src/transports/amqp/index.js'
 import { AMQP_URL, RecordingClient, uniquePrefix, whyNoRabbitMq } from '../../support/rabbitmq.js'
 import { TcpProxy } from '../../support/tcp-proxy.js'
 
@@ -77,6 +85,43 @@ function lastQueue(part: string): string {
   return [...client.queues].filter((name) => name.includes(part) && !name.endsWith('.parked')).at(-1) ?? ''
 }
 
+const fasterTimer: typeof systemClock.setTimer = (callback, ms, isBackground) =>
+  systemClock.setTimer(callback, ms / 10, isBackground)
+
+/** A client whose consumers can all be made deaf, while their channels and heartbeats go on. */
+class DeafClient implements AmqpClient {
+  readonly #client = new RecordingClient()
+  #deafened = 0
+  #consumers = 0
+
+  /** Those that there are get nothing any more; those to come do. */
+  deafen(): void {
+    this.#deafened = this.#consumers
+  }
+
+  async connect(url: string, options?: Readonly<Record<string, unknown>>): Promise<AmqpConnection> {
+    const connection = await this.#client.connect(url, options)
+    return Object.create(connection, {
+      createChannel: { value: async () => this.#dull(await connection.createChannel()) },
+    })
+  }
+
+  cleanUp(): Promise<void> {
+    return this.#client.cleanUp()
+  }
+
+  #dull(channel: AmqpChannel): AmqpChannel {
+    const { consume } = channel
+    channel.consume = (queue, onMessage, more) => {
+      this.#consumers += 1
+      const number = this.#consumers
+      const hear = (message: AmqpMessage | null) => number > this.#deafened && onMessage(message)
+      return consume.call(channel, queue, hear, more)
+    }
+    return channel
+  }
+}
+
 describe.skipIf(missing !== undefined)('RabbitMQ in bad weather', () => {
   it('a reset connection comes back, and its readers with it', async () => {
     const proxy = await TcpProxy.start(AMQP_URL)
@@ -137,6 +182,24 @@ describe.skipIf(missing !== undefined)('RabbitMQ in bad weather', () => {
     await until(() => told.at(-1) === 'up', 15_000)
     await arrives(transport, ids)
   }, 60_000)
+
+  it('FM-C20 a consumer that is lost while its connection is sound is missed, and set up again', async () => {
+    const deaf = new DeafClient()
+    opened.push(() => deaf.cleanUp())
+    // Ten times as fast: what it takes fifteen seconds to notice is noticed in one and a half.
+    const clock = { ...systemClock, setTimer: fasterTimer }
+    const { transport, told } = await started({ client: deaf, clock })
+    const { ids } = await collect(transport)
+    await arrives(transport, ids)
+    await sleep(500)
+    const heard = ids.length
+    await sleep(2500)
+    expect([told, ids.length]).toEqual([[], heard])
+    deaf.deafen()
+    await until(() => told.length >= 2, 10_000)
+    expect(told).toEqual(['down', 'up'])
+    await arrives(transport, ids)
+  }, 30_000)
 
   it('C20 an own queue that is deleted is declared and bound again', async () => {
     const { transport, told } = await started()
