@@ -178,12 +178,13 @@ export class CoreGateway<Events = Record<string, unknown>> implements GatewayCon
   }
 
   async #start(): Promise<void> {
-    const { transport, transportBreaker, bareStore, lifecycle } = this.#parts
+    const { transport, transportBreaker, pending, bareStore, lifecycle } = this.#parts
     const up = () => {
       transportBreaker.report(false)
       this.#housekeeping.readPendingAgain()
     }
-    await transport.start({ down: (error) => transportBreaker.report(true, error), up })
+    const repliesLost = () => pending.giveUp()
+    await transport.start({ down: (error) => transportBreaker.report(true, error), up, repliesLost })
     this.#opened(() => transport.close())
     await bareStore.start()
     this.#opened(() => bareStore.close())

@@ -103,6 +103,11 @@ export class PendingRequests implements PendingRegistry {
     }
   }
 
+  /** Ends the wait of everybody who has asked, as if time were up: what they wait for cannot come in time any more. */
+  giveUp(): void {
+    for (const id of this.ids()) for (const pending of this.#of(id)) if (!pending.isObserver) pending.onDue()
+  }
+
   /** Resolves when nobody waits. */
   async whenEmpty(): Promise<void> {
     if (this.#size > 0) await new Promise<void>((resolve) => this.#whenEmpty.push(resolve))

@@ -74,6 +74,8 @@ export interface TransportListener {
   /** The connection is gone; the transport is already trying to get it back. */
   down(error: unknown): void
   up(): void
+  /** Answers on their way to this process are lost for good: whoever waits for one need not wait any longer. */
+  repliesLost?(): void
 }
 
 /** The seam to a message broker. */

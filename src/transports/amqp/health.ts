@@ -32,6 +32,11 @@ export class Health {
     if (this.#troubles.delete(what) && this.isSound) for (const listener of this.#listeners) listener.up()
   }
 
+  /** Direct replies that were on their way are gone with their channel. */
+  loseReplies(): void {
+    for (const listener of this.#listeners) listener.repliesLost?.()
+  }
+
   /** After the end nobody is told anything. */
   reset(): void {
     this.#listeners.length = 0

@@ -20,6 +20,8 @@ export interface PublisherOptions {
   onLost(error: unknown): void
   /** Given where replies come through RabbitMQ's direct reply-to, which needs the channel that the requests go through. */
   readonly onReply?: ((message: AmqpMessage) => void) | undefined
+  /** What was asked through the channel, and not answered yet, will not be. */
+  onRepliesLost(): void
 }
 
 /** The pseudo queue of direct reply-to. */
@@ -64,6 +66,7 @@ export class Publisher implements Part {
 
   /** What was not confirmed may have been taken: amqplib below 1.0.5 would never say so. */
   detach(error: unknown): void {
+    if (this.#channel !== undefined && this.#options.onReply !== undefined) this.#options.onRepliesLost()
     this.#channel = undefined
     this.#why = error
     const pending = [...this.#pending]

@@ -47,6 +47,7 @@ export class Running {
       prepare: (channel) => topology.exchanges(channel),
       onLost: (error) => this.publishing.repair(this.publisher, error),
       onReply: direct && ((message) => onReply(message, direct)),
+      onRepliesLost: () => health.loseReplies(),
     })
   }
 

@@ -404,6 +404,37 @@ describe.skipIf(missing !== undefined)('RabbitMQ in bad weather', () => {
       expect(reply).toMatchObject({ kind: 'completed', event: { data: { n } } })
   })
 
+  it('P15 who waits for a direct reply when its channel is lost gets the 202 at once', async () => {
+    const proxy = await TcpProxy.start(AMQP_URL)
+    opened.push(() => proxy.stop())
+    const prefix = uniquePrefix()
+    const transport = make({ prefix, replies: 'direct', url: proxy.through(AMQP_URL) })
+    const gateway = createGateway({ transport, waitMs: 60_000 })
+    const command = gateway.command({ publish: 'A::Asked', outcomes: { 'A::Done': 'succeeded' } })
+    const asked: string[] = []
+    const worker = createWorker({ transport: make({ prefix }) })
+    let finish = (): void => {}
+    const finished = new Promise<void>((resolve) => {
+      finish = resolve
+    })
+    worker.handle('A::Asked', async ({ id }) => {
+      asked.push(id)
+      await finished
+      return { type: 'A::Done', data: {} }
+    })
+    await worker.start()
+    await gateway.start()
+    opened.push(
+      () => worker.close(),
+      () => gateway.close(),
+    )
+    const replies = [command.request({}), command.request({})]
+    await until(() => asked.length === 2)
+    proxy.reset()
+    for (const reply of await Promise.all(replies)) expect(reply).toMatchObject({ kind: 'accepted' })
+    finish()
+  }, 30_000)
+
   it('P15 direct replies work again after each of 20 resets: no second consumer is refused with 406', async () => {
     const proxy = await TcpProxy.start(AMQP_URL)
     opened.push(() => proxy.stop())

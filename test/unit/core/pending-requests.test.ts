@@ -223,6 +223,19 @@ describe('PendingRequests', () => {
     })
   })
 
+  it('P15 gives up all waits of those who asked, as if time were up, and lets observers be', async () => {
+    const { pending } = setup()
+    const asked = [pending.add('a'), pending.add('a'), pending.add('b')]
+    const observer = pending.add('b', { observer: {} })
+    const unconfirmed = pending.add('c')
+    unconfirmed.awaitConfirmation()
+    pending.giveUp()
+    for (const request of asked) expect(await endOf(request)).toEqual({ kind: 'due' })
+    expect([await endOf(observer), await endOf(unconfirmed)]).toEqual(['open', 'open'])
+    pending.confirm('c', 'confirmed')
+    expect(await endOf(unconfirmed)).toEqual({ kind: 'due' })
+  })
+
   describe('shutdown', () => {
     it('FM-E10 ends every wait, also those that wait for a confirmation', async () => {
       const { deadlines, pending } = setup()
