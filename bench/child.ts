@@ -13,6 +13,18 @@ if (task === 'core') {
 } else if (task === 'storm') {
   await asked
   process.send?.(await benchStorm(first as Variant))
+} else if (task === 'gateway') {
+  const { serveGateway } = await import('./brokers/serve.js')
+  const { port, answer } = await serveGateway(JSON.parse(String(first)))
+  await asked
+  process.on('message', async (question) => void process.send?.(await answer(question as 'cpu')))
+  process.send?.(port)
+} else if (task === 'worker') {
+  const { serveWorker } = await import('./brokers/serve.js')
+  const close = await serveWorker(JSON.parse(String(first)))
+  await asked
+  process.on('message', async () => void process.send?.((await close()) ?? 'closed'))
+  process.send?.('ready')
 } else {
   const port = await startServer(first as Framework, second as Responder)
   await asked

@@ -6,6 +6,8 @@ import {
   type EventMessage,
   type Gateway,
   problem,
+  type Store,
+  type Transport,
 } from 'respond-async'
 import { type MemoryTransport, memoryTransport } from 'respond-async/memory'
 
@@ -43,11 +45,11 @@ export async function createBackEnd(): Promise<MemoryTransport> {
 
 /** A started gateway with one command, and the limits that it has by itself unless others are given. */
 export async function createBenchGateway(
-  transport: MemoryTransport,
-  store: StoreKind,
-  limits: Partial<typeof VAST> = {},
+  transport: Transport,
+  store: StoreKind | Store,
+  limits: Partial<Record<keyof typeof VAST | 'storeTimeoutMs' | 'publishTimeoutMs', number>> = {},
 ): Promise<{ readonly gateway: Gateway<Events>; readonly createUser: CreateUser }> {
-  const gateway = createGateway<Events>({ transport, ...limits, ...(store === 'none' && { store }) })
+  const gateway = createGateway<Events>({ transport, ...limits, ...(store !== 'memory' && { store }) })
   const createUser = gateway.command({
     publish: 'CreateUser::Requested',
     outcomes: {
