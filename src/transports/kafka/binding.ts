@@ -1,6 +1,7 @@
 import type { EventMessage } from '../../core/event.js'
 import { withKafkaProfiles } from '../profiles/kafka.js'
 import type { Header, IncomingRecord, KafkaBinding, OutgoingRecord } from '../profiles/kafka-wire.js'
+import { encoded } from './encoded.js'
 
 type Text = keyof Pick<
   EventMessage,
@@ -36,6 +37,8 @@ const TIME = 'ce_time'
 const VERSION = 'ce_specversion'
 const VERSION_1 = Buffer.from('1.0')
 const FIELDS = Object.entries(HEADERS) as [Text, string][]
+/** Fields whose values are the same in many records. */
+const COMMON: ReadonlySet<Text> = new Set(['type', 'source', 'contentType', 'replyTo', 'dataSchema'])
 const FIELD_OF: ReadonlyMap<string, Text> = new Map(FIELDS.map(([field, name]) => [name, field]))
 /** Headers of the application cannot have these names, as readers would take them for the envelope. */
 const RESERVED: ReadonlySet<string> = new Set([...FIELD_OF.keys(), TIME, VERSION])
@@ -50,7 +53,7 @@ function toRecord(message: EventMessage, topic: string): OutgoingRecord {
   const headers: [string, Buffer][] = [[VERSION, VERSION_1]]
   for (const [field, name] of FIELDS) {
     const value = message[field]
-    if (value !== undefined) headers.push([name, Buffer.from(value)])
+    if (value !== undefined) headers.push([name, COMMON.has(field) ? encoded(value) : Buffer.from(value)])
   }
   headers.push([TIME, Buffer.from(new Date(message.time).toISOString())])
   for (const [name, value] of Object.entries(message.headers)) {

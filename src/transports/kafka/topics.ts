@@ -27,11 +27,15 @@ const LEGAL = /^[A-Za-z0-9._-]{1,249}$/
 export class Topics {
   readonly #given: KafkaTopics
   readonly #facts = new Map<string, TopicFacts>()
+  /** What requests say about where to answer. */
+  readonly replyTo: string | undefined
 
   constructor(given: KafkaTopics) {
     if (typeof given !== 'object' || given === null) throw configError('topics', given, '{ requests, results }')
     refuseUnknown(given, NAMES, 'topics')
     this.#given = given
+    const { results } = this
+    this.replyTo = given.replyTo ?? (results.length === 1 ? results[0] : undefined)
     for (const topic of this.static) if (!isTopic(topic)) throw configError('topics', topic, 'names of topics')
     if (this.static.length === 0 && typeof given.requests !== 'function')
       throw configError('topics', given, 'topics for requests, for results, or for both')
@@ -46,12 +50,6 @@ export class Topics {
 
   get results(): string[] {
     return valuesOf(this.#given.results)
-  }
-
-  /** What requests say about where to answer. */
-  get replyTo(): string | undefined {
-    const { results } = this
-    return this.#given.replyTo ?? (results.length === 1 ? results[0] : undefined)
   }
 
   get deadLetters(): string | undefined {
@@ -74,6 +72,11 @@ export class Topics {
       return topic
     })
     return [...new Set(found)]
+  }
+
+  /** True when it has been found. */
+  has(topic: string): boolean {
+    return this.#facts.has(topic)
   }
 
   /** Looks a topic up, once it has been found never again. */

@@ -96,16 +96,26 @@ export class KafkaTransport implements Transport {
     }
   }
 
-  async publish(message: EventMessage, { channel, replyTo }: PublishOptions): Promise<void> {
+  // No async function: its frame would be kept for as long as the record is on its way.
+  publish(message: EventMessage, options: PublishOptions): Promise<void> {
+    try {
+      const topic = this.#topicFor(message, options)
+      const record = this.#settings.binding.toRecord(this.#addressed(message, options.channel), topic)
+      if (this.#topics.has(topic)) return this.#publisher.publish(record)
+      return this.#assertTopic(topic).then(() => this.#publisher.publish(record))
+    } catch (error) {
+      return Promise.reject(error)
+    }
+  }
+
+  #topicFor({ body, type }: EventMessage, { channel, replyTo }: PublishOptions): string {
     this.#assertOpen()
-    const { body, type } = message
     if (body.byteLength > this.maxBodyBytes) {
       throw refused(`The body of ${type} has ${body.byteLength} bytes, more than maxBodyBytes (${this.maxBodyBytes}).`)
     }
     const topic = (channel === 'results' ? replyTo : undefined) ?? this.#topics.of(channel, type)
     if (topic === undefined) throw refused(`topics.${channel} has no topic for ${type}.`)
-    await this.#assertTopic(topic)
-    await this.#publisher.publish(this.#settings.binding.toRecord(this.#addressed(message, channel), topic))
+    return topic
   }
 
   async subscribe(subscription: Subscription, onMessage: MessageHandler): Promise<Reader> {

@@ -33,6 +33,8 @@ export function withKafkaProfiles(native: KafkaBinding): KafkaBinding {
     },
     fromRecord(record, isAwaited = false) {
       const read = native.fromRecord(record)
+      // Most results: nothing is left to look for.
+      if (read.type !== '' && read.correlationId !== undefined && !isStructured(read.contentType)) return read
       const headers = lastOf(record.headers)
       if (isStructured(headers.get('content-type')) && record.value !== null) {
         return { ...read, ...readStructured(record.value) }

@@ -9,6 +9,7 @@ import {
   type ReadRequest,
   type TopicFacts,
 } from '../client.js'
+import { encoded } from '../encoded.js'
 import { toProduceError } from './errors.js'
 import { Fetcher } from './fetcher.js'
 import { Membership } from './group.js'
@@ -86,7 +87,7 @@ class PlatformaticClient implements KafkaClient {
   async produce(records: readonly OutgoingRecord[]): Promise<void> {
     const { producer } = this.#open
     const messages = records.map(({ topic, key, value, headers }) => {
-      const named = new Map(headers.map(([name, bytes]) => [Buffer.from(name), bytes] as const))
+      const named = new Map(headers.map(([name, bytes]) => [encoded(name), bytes] as const))
       return { topic, value, headers: named, ...(key !== null && { key }) }
     })
     try {
