@@ -143,7 +143,7 @@ export class QueueReader implements Part, Reader {
     // What comes after a close goes back to the queue with the channel.
     if (this.#isClosing) return
     if (this.#probe !== undefined && isProbe(message)) settler.ack(message.fields.deliveryTag)
-    else if (this.#running < this.#options.concurrency) void this.#handle(message, source, settler)
+    else if (this.#running < this.#options.concurrency) this.#start(message, source, settler)
     else this.#waiting.push([message, source, settler])
   }
 
@@ -160,16 +160,51 @@ export class QueueReader implements Part, Reader {
     this.#options.link.repair(this, new Error(`What is sent to ${names} does not come any more.`))
   }
 
+  #start(message: AmqpMessage, source: Source, settler: Settler): void {
+    if (this.#options.isOwn) this.#handOver(message, source, settler)
+    else void this.#handle(message, source, settler)
+  }
+
+  /**
+   * A message of an own queue is done whatever becomes of it. A chain instead of async functions: every answer that a
+   * gateway waits for comes through here.
+   */
+  #handOver(message: AmqpMessage, source: Source, settler: Settler): void {
+    const { parse, onMessage, count } = this.#options
+    this.#running += 1
+    const done = (): void => {
+      settler.ack(message.fields.deliveryTag)
+      this.#running -= 1
+      this.#handled()
+      this.#next()
+    }
+    let event: EventMessage
+    try {
+      event = parse(message, source)
+    } catch {
+      count('poison')
+      done()
+      return
+    }
+    // Only answers to the queue itself come through the default exchange; recorders get a copy of all others.
+    const delivery = { attempt: attemptOf(message), isDirect: message.fields.exchange === '' }
+    try {
+      onMessage(event, delivery).then(done, done)
+    } catch {
+      done()
+    }
+  }
+
   async #handle(message: AmqpMessage, source: Source, settler: Settler): Promise<void> {
     this.#running += 1
     const attempt = attemptOf(message)
     const settlement = await this.#ask(message, source, attempt)
     const tag = message.fields.deliveryTag
-    const { isOwn, count } = this.#options
-    if (settlement === 'park' && !isOwn) {
+    const { count } = this.#options
+    if (settlement === 'park') {
       count('parked')
       settler.nack(tag, false)
-    } else if (settlement === 'requeue' && !isOwn) {
+    } else if (settlement === 'requeue') {
       count('requeued')
       await this.#hold(attempt)
       settler.nack(tag, true)
@@ -180,7 +215,7 @@ export class QueueReader implements Part, Reader {
   }
 
   async #ask(message: AmqpMessage, source: Source, attempt: number): Promise<Settlement> {
-    const { parse, onMessage, count, isOwn } = this.#options
+    const { parse, onMessage, count } = this.#options
     let event: EventMessage
     try {
       event = parse(message, source)
@@ -190,9 +225,7 @@ export class QueueReader implements Part, Reader {
       return 'park'
     }
     try {
-      // Only answers to the queue itself come through the default exchange; recorders get a copy of all others.
-      const isDirect = isOwn && message.fields.exchange === ''
-      return (await onMessage(event, { attempt, isDirect })) ?? 'ack'
+      return (await onMessage(event, { attempt, isDirect: false })) ?? 'ack'
     } catch {
       return 'requeue'
     }
@@ -215,7 +248,7 @@ export class QueueReader implements Part, Reader {
 
   #next(): void {
     const next = this.#isClosing ? undefined : this.#waiting.shift()
-    if (next !== undefined) void this.#handle(...next)
+    if (next !== undefined) this.#start(...next)
     if (this.#running === 0) for (const resolve of this.#idle.splice(0)) resolve()
   }
 

@@ -97,8 +97,10 @@ function readCloudEvent(
   if (isStructured(properties.contentType)) {
     return { ...native.read(content, surroundings), ...readStructured(body) }
   }
+  const table = properties.headers
+  // Most results have no headers at all.
+  if (table === undefined || table === null) return undefined
   const attributes = new Map<string, string>()
-  const table = properties.headers ?? {}
   for (const name of Object.keys(table)) {
     const prefix = PREFIXES.find((one) => name.startsWith(one))
     const value = headerText(table[name])
