@@ -1,7 +1,7 @@
 import type { Clock } from '../../core/clock.js'
-import { GatewayError } from '../../core/errors.js'
 import type { EventMessage } from '../../core/event.js'
 import type { MessageHandler, Reader, Settlement } from '../../core/transport.js'
+import { CatchUp } from './catch-up.js'
 import type { AmqpChannel, AmqpConnection, AmqpMessage, QueueState } from './client.js'
 import { explainStep } from './failures.js'
 import type { Link, Part } from './link.js'
@@ -34,12 +34,12 @@ export interface ReaderOptions {
 
 const FIRST_DELAY_MS = 10
 const LONGEST_DELAY_MS = 1000
-const LOOK_EVERY_MS = 200
 
 /** Reads queues on a channel of its own, and settles each message after its handler. */
 export class QueueReader implements Part, Reader {
   readonly caughtUp: Promise<void>
   readonly #options: ReaderOptions
+  readonly #catchUp: CatchUp
   readonly #waiting: (readonly [AmqpMessage, Source, Settler])[] = []
   /** Handlers that run, and messages that are held back before they return to the queue. */
   #running = 0
@@ -51,22 +51,14 @@ export class QueueReader implements Part, Reader {
   #tags: string[] = []
   #isClosing: Promise<void> | undefined
   #idle: (() => void)[] = []
-  /** How many messages are to be handled until what was there at first is; undefined when that is so. */
-  #missing: number | undefined
-  #caughtUp = (): void => {}
-  #fail = (_error: GatewayError): void => {}
 
   constructor(options: ReaderOptions) {
     this.#options = options
     const { clock, isOwn } = options
     const probe = { clock, send: () => this.#sendProbe(), onSilence: () => this.#silent() }
     this.#probe = isOwn ? new SelfProbe(probe) : undefined
-    this.caughtUp = new Promise<void>((resolve, reject) => {
-      this.#caughtUp = resolve
-      this.#fail = reject
-    })
-    // Who does not ask need not handle the error.
-    this.caughtUp.catch(() => {})
+    this.#catchUp = new CatchUp({ clock, isIdle: () => this.#isIdle() })
+    this.caughtUp = this.#catchUp.done
   }
 
   async attach(connection: AmqpConnection): Promise<void> {
@@ -93,7 +85,7 @@ export class QueueReader implements Part, Reader {
     this.#channel = channel
     this.#settler = settler
     this.#tags = tags
-    this.#expect(before)
+    this.#catchUp.expect(before)
     this.#probe?.start()
   }
 
@@ -119,7 +111,7 @@ export class QueueReader implements Part, Reader {
     // What is lost from now on need not be repaired.
     link.remove(this)
     this.#probe?.stop()
-    this.#fail(new GatewayError('ERR_CLOSED', 'The reader was closed before it had caught up.'))
+    this.#catchUp.close()
     // A channel that is gone has no consumers any more.
     const end = async (step: () => Promise<unknown> | undefined): Promise<void> => void (await attempt(step))
     for (const tag of this.#tags) await end(() => channel?.cancel(tag))
@@ -175,7 +167,7 @@ export class QueueReader implements Part, Reader {
     const done = (): void => {
       settler.ack(message.fields.deliveryTag)
       this.#running -= 1
-      this.#handled()
+      this.#catchUp.handled()
       this.#next()
     }
     let event: EventMessage
@@ -210,7 +202,7 @@ export class QueueReader implements Part, Reader {
       settler.nack(tag, true)
     } else settler.ack(tag)
     this.#running -= 1
-    if (settlement !== 'requeue') this.#handled()
+    if (settlement !== 'requeue') this.#catchUp.handled()
     this.#next()
   }
 
@@ -252,31 +244,12 @@ export class QueueReader implements Part, Reader {
     if (this.#running === 0) for (const resolve of this.#idle.splice(0)) resolve()
   }
 
-  /** Only what was there at the first time counts; other members of a group may handle some of it. */
-  #expect(before: number): void {
-    if (this.#missing !== undefined) return
-    this.#missing = before
-    if (before === 0) this.#caughtUp()
-    else this.#lookLater()
-  }
-
-  #handled(): void {
-    this.#missing = (this.#missing ?? 0) - 1
-    if (this.#missing === 0) this.#caughtUp()
-  }
-
-  #lookLater(): void {
-    if (this.#isClosing || (this.#missing ?? 0) <= 0) return
-    this.#options.clock.setTimer(() => void this.#look(), LOOK_EVERY_MS, true)
-  }
-
-  async #look(): Promise<void> {
+  async #isIdle(): Promise<boolean> {
     const channel = this.#channel
     const states = await Promise.all(
       this.#options.sources.map(({ queue }) => attempt(() => channel?.checkQueue(queue))),
     )
-    if (this.#running === 0 && states.every((state) => state?.messageCount === 0)) this.#caughtUp()
-    else this.#lookLater()
+    return this.#running === 0 && states.every((state) => state?.messageCount === 0)
   }
 }
 
