@@ -1,6 +1,9 @@
 import { Connection } from 'rabbitmq-client'
 import { namesOf } from './names.js'
-import { PATIENCE_MS, type Spec, type Subject, type User } from './spec.js'
+import type { Spec, Subject, User } from './spec.js'
+
+/** Shorter than that of the others, as many calls end that way. */
+const PATIENCE_MS = 1000
 
 /**
  * The client for calls of rabbitmq-client, with confirms. It takes note of a call only when it is confirmed, so a reply
