@@ -3,6 +3,8 @@ import { type Framework, type Responder, startServer } from './http-server.js'
 import { benchStorm } from './storm.js'
 
 const [task, first, second] = process.argv.slice(2)
+// Nobody else ends it when the bench is interrupted.
+process.once('disconnect', () => process.exit())
 const asked = new Promise<void>((resolve) => process.once('message', () => resolve()))
 
 if (task === 'core') {
