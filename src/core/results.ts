@@ -7,6 +7,7 @@ import { type Ending, isEnded, type Operation, type Settled } from './operation.
 import type { GatewayParts } from './parts.js'
 import { validateData } from './schema.js'
 import type { Delivery, Settlement } from './transport.js'
+import { type Joined, Twins } from './twins.js'
 import { type ResultSink, UntypedResults } from './untyped-results.js'
 
 type ResultEventName = {
@@ -37,6 +38,7 @@ export class Results {
   /** Messages that the one reader has found to be sound and the other is about to see. */
   readonly #checked = new WeakSet<EventMessage>()
   readonly #untyped: UntypedResults
+  readonly #twins = new Twins()
   #orphans = { since: 0, kept: 0 }
 
   constructor(parts: GatewayParts) {
@@ -121,7 +123,7 @@ export class Results {
   }
 
   /** What was kept beside the end is news to one reader only: the other finds it there. */
-  #noteKept(id: string, message: EventMessage, settled: Settled | undefined): undefined {
+  #noteKept(id: string, message: EventMessage, settled: Settled | Joined | undefined): undefined {
     const verdict = settled?.verdict
     if (verdict === 'late' || verdict === 'conflict') this.#note(verdict, id, message)
     return undefined
@@ -139,7 +141,7 @@ export class Results {
   async #recordOther(
     id: string,
     message: EventMessage,
-    { attempt, settled }: { readonly attempt: number; readonly settled: Settled | undefined },
+    { attempt, settled }: { readonly attempt: number; readonly settled: Settled | Joined | undefined },
   ): Promise<Settlement> {
     if (settled === undefined) {
       if (attempt < LOOK_UPS) return 'requeue'
@@ -173,7 +175,13 @@ export class Results {
     this.#parts.lifecycle.error(new GatewayError('ERR_UNEXPECTED_RESULT', text))
   }
 
-  #complete(id: string, message: EventMessage): Promise<Settled | undefined> {
+  #complete(id: string, message: EventMessage): Promise<Settled | Joined | undefined> {
+    const { storeKind, settings } = this.#parts
+    if (storeKind !== 'given' || settings.wake !== 'transport') return this.#completeAlone(id, message)
+    return this.#twins.once(`${id} ${message.id}`, () => this.#completeAlone(id, message))
+  }
+
+  #completeAlone(id: string, message: EventMessage): Promise<Settled | undefined> {
     const commands = this.#byType.get(message.type) ?? []
     const [command] = commands
     return command !== undefined && commands.length === 1

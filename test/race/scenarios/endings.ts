@@ -116,5 +116,36 @@ const deleted: Scenario = {
   ],
 }
 
+const twins: Scenario = {
+  title: 'FM-D5 a result whose first copy cannot be recorded is recorded by its second',
+  async run(world) {
+    world.failures.set('complete', 1)
+    const site = await world.site()
+    site.ask()
+    await world.play()
+    await world.finish()
+    const [id = ''] = world.createdAt.keys()
+    insist((await world.store.get(id))?.state === 'succeeded', 'the result is nowhere')
+  },
+  mutants: [
+    {
+      name: 'the second is done before the first is recorded',
+      patches: [
+        {
+          file: 'src/core/twins.ts',
+          find: 'if (!(known instanceof Promise)) return Promise.resolve(known)',
+          replace: 'if (known !== undefined) return Promise.resolve(SAME)',
+        },
+      ],
+    },
+    {
+      name: 'the second shares the failure of the first',
+      patches: [
+        { file: 'src/core/twins.ts', find: 'joinedOf(settled) ?? complete()', replace: 'joinedOf(settled) ?? SAME' },
+      ],
+    },
+  ],
+}
+
 /** Failure modes D: how operations end. */
-export const endings: readonly Scenario[] = [twoResults, cancelOrResult, expiryOrResult, deleted]
+export const endings: readonly Scenario[] = [twoResults, cancelOrResult, expiryOrResult, deleted, twins]
