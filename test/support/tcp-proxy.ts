@@ -47,6 +47,12 @@ export class TcpProxy {
     await once(this.#server, 'close')
   }
 
+  /** Takes connections again after a stop. */
+  async listen(): Promise<void> {
+    this.#server.listen(this.port, '127.0.0.1')
+    await once(this.#server, 'listening')
+  }
+
   #join(client: Socket, broker: Socket): void {
     const pair = [client, broker] as const
     this.#pairs.add(pair)

@@ -1,23 +1,24 @@
 import type { Clock } from '../../core/clock.js'
-import { GatewayError } from '../../core/errors.js'
+import { GatewayError, isGatewayError } from '../../core/errors.js'
 import type { EventMessage } from '../../core/event.js'
 import type { MessageHandler, Reader } from '../../core/transport.js'
 import type { AmqpChannel, AmqpConnection, AmqpMessage } from './client.js'
 import { explainStep } from './failures.js'
 import type { Link, Part } from './link.js'
 import { Settler } from './settler.js'
+import { createGate, firstOffset, gone, offsetOf, type Peek, peek } from './stream.js'
 
 /** What a replay works with. */
 export interface ReplayOptions {
   readonly stream: string
   /** The first offset that is wanted. */
   readonly from: number | 'next'
-  /** The routing key of the message that this replay publishes to itself: when it is read, all before it has been. */
-  readonly marker: string
   readonly clock: Clock
   readonly link: Link
   readonly onMessage: MessageHandler
   declare(channel: AmqpChannel): Promise<unknown>
+  /** Publishes a message that ends up in the stream, and gives its routing key, which no other has. */
+  mark(note: (key: string) => void): Promise<void>
   /** Undefined for what is no event; throws when the message cannot be understood. */
   parse(message: AmqpMessage): EventMessage | undefined
   count(what: 'poison'): void
@@ -29,33 +30,70 @@ const PREFETCH = 256
 const FIRST_DELAY_MS = 10
 const LONGEST_DELAY_MS = 1000
 
-/** Reads a stream from an offset on, one message at a time; after a reconnect it goes on where it was. */
+/**
+ * Reads a stream from an offset on, one message at a time; after a reconnect it goes on where it was. For every channel
+ * it publishes a marker to itself: when that is read, all before it has been. Where the marker, the newest message of all,
+ * stands before what is to be read, it is not the same stream any more.
+ */
 export class ReplayReader implements Part, Reader {
   readonly caughtUp: Promise<void>
+  readonly ended: Promise<unknown>
   readonly #options: ReplayOptions
   readonly #waiting: (readonly [AmqpMessage, Settler])[] = []
-  /** The offset of the next message that has not been handled. */
-  #next: number
+  /** The offset of the next message that has not been handled; undefined until the first of a replay from now on. */
+  #next: number | undefined
+  #connection: AmqpConnection | undefined
   #channel: AmqpChannel | undefined
+  #marker = ''
+  #isOpen = false
+  #end: Peek | undefined
   #running: Promise<void> | undefined
   #release: (() => void) | undefined
   #isClosing: Promise<void> | undefined
-  #caughtUp = (): void => {}
-  #fail = (_error: GatewayError): void => {}
+  #tellEnded = (_reason: unknown): void => {}
+  readonly #positioned = createGate()
+  readonly #history = createGate()
 
   constructor(options: ReplayOptions) {
     this.#options = options
-    this.#next = options.from === 'next' ? 0 : options.from
-    this.caughtUp = new Promise<void>((resolve, reject) => {
-      this.#caughtUp = resolve
-      this.#fail = reject
+    this.#next = options.from === 'next' ? undefined : options.from
+    this.caughtUp = this.#history.passed
+    this.ended = new Promise((resolve) => {
+      this.#tellEnded = resolve
     })
-    // Who does not ask need not handle the error.
-    this.caughtUp.catch(() => {})
+  }
+
+  /**
+   * Resolves when the stream has what is wanted.
+   * @throws GatewayError ERR_CONFIG when it has not, as that gap would never be noticed.
+   */
+  async open(): Promise<this> {
+    const { link, mark } = this.#options
+    await link.add(this)
+    // From here on each new channel has a marker of its own.
+    this.#isOpen = true
+    try {
+      await mark(this.#note)
+      await this.#positioned.passed
+      return this
+    } catch (error) {
+      await this.close()
+      throw error
+    }
   }
 
   async attach(connection: AmqpConnection): Promise<void> {
-    const { stream, clock, link, declare, from } = this.#options
+    try {
+      await this.#attach(connection)
+    } catch (error) {
+      // A stream that is gone, and cannot be had again as it was, does not come back by waiting.
+      if (!this.#isOpen || !isGatewayError(error) || error.code !== 'ERR_CONFIG') throw error
+      this.#endWith(error)
+    }
+  }
+
+  async #attach(connection: AmqpConnection): Promise<void> {
+    const { stream, clock, link, declare } = this.#options
     const channel = await connection.createChannel()
     const settler = new Settler(channel, clock)
     let failure: unknown
@@ -69,21 +107,23 @@ export class ReplayReader implements Part, Reader {
     await declare(channel)
     await channel.prefetch(PREFETCH)
     this.#waiting.length = 0
-    // Offset 0 is gone where the stream has lost its beginning.
-    const start = from === 'next' ? 'next' : 'first'
     const take = (message: AmqpMessage | null): void => this.#take(message, settler)
     try {
-      await channel.consume(stream, take, { arguments: { 'x-stream-offset': this.#next || start } })
+      await channel.consume(stream, take, { arguments: { 'x-stream-offset': this.#next ?? 'next' } })
     } catch (error) {
       throw explainStep(error, `Reading the stream "${stream}"`)
     }
+    await this.#watchEnd(connection)
+    this.#connection = connection
     this.#channel = channel
+    if (this.#isOpen) void this.#markAgain(channel)
   }
 
   detach(_error: unknown): void {
     const channel = this.#channel
     this.#channel = undefined
     this.#waiting.length = 0
+    void this.#end?.close()
     // When it was the broker that ended the consumer alone, the channel is still open.
     void channel?.close().catch(() => {})
   }
@@ -98,12 +138,55 @@ export class ReplayReader implements Part, Reader {
     const channel = this.#channel
     this.#channel = undefined
     link.remove(this)
-    this.#fail(new GatewayError('ERR_CLOSED', 'The reader was closed before it had caught up.'))
+    const closed = new GatewayError('ERR_CLOSED', 'The reader was closed before it had caught up.')
+    this.#positioned.fail(closed)
+    this.#history.fail(closed)
     this.#waiting.length = 0
     this.#release?.()
     await this.#running
+    await this.#end?.close()
     await channel?.close().catch(() => {})
     onClosed(this)
+  }
+
+  /** A gap in a replay would never be noticed, so it ends where it would get one. */
+  #endWith(reason: GatewayError): void {
+    if (this.#isClosing) return
+    this.#positioned.fail(reason)
+    this.#history.fail(reason)
+    this.#tellEnded(reason)
+    void this.close()
+  }
+
+  /** Ends when the marker stands before what is to be read, as nothing would come for a long time then, and not all. */
+  async #watchEnd(connection: AmqpConnection): Promise<void> {
+    const { stream } = this.#options
+    const next = this.#next
+    if (next === undefined) return
+    const isIt = (message: AmqpMessage) => message.fields.routingKey === this.#marker
+    const end = await peek({ stream, at: 'next', isIt }, connection)
+    this.#end = end
+    const look = (offset: number): void => {
+      void end.close()
+      const text = `The stream "${stream}" ends before offset ${next}: it has been made anew, or never had it.`
+      if (offset < next) this.#endWith(gone(text))
+    }
+    end.offset.then(look, () => {})
+  }
+
+  readonly #note = (key: string): void => {
+    this.#marker = key
+  }
+
+  /** Until it succeeds: the connection that publishes may come back later than this one. */
+  async #markAgain(channel: AmqpChannel): Promise<void> {
+    for (let attempt = 1; this.#channel === channel; attempt += 1) {
+      try {
+        return await this.#options.mark(this.#note)
+      } catch {
+        await new Promise<void>((resolve) => void this.#options.clock.setTimer(resolve, delayOf(attempt), true))
+      }
+    }
   }
 
   #take(message: AmqpMessage | null, settler: Settler): void {
@@ -130,11 +213,30 @@ export class ReplayReader implements Part, Reader {
 
   async #handle(message: AmqpMessage): Promise<void> {
     const offset = offsetOf(message)
-    // A chunk of a stream comes whole, and after a reconnect some of it was handled before.
-    if (offset < this.#next) return
-    if (message.fields.routingKey === this.#options.marker) this.#caughtUp()
+    if (!(await this.#isNext(offset))) return
+    this.#positioned.open()
+    if (message.fields.routingKey === this.#marker) this.#history.open()
     else if (!(await this.#ask(message, offset))) return
     this.#next = offset + 1
+  }
+
+  /** False for what was handled before, and where a message is missing. */
+  async #isNext(offset: number): Promise<boolean> {
+    const { stream, link, clock } = this.#options
+    const next = this.#next ?? offset
+    if (offset === next) return true
+    // A chunk of a stream comes whole, and after a reconnect some of it was handled before.
+    if (offset < next || this.#connection === undefined) return false
+    try {
+      const first = await firstOffset(stream, this.#connection, clock)
+      // Offsets may have holes, where the broker keeps notes of its own in the stream.
+      if (first <= next) return true
+      this.#endWith(gone(`The stream "${stream}" has lost its messages from offset ${next} to ${first - 1}.`))
+    } catch (error) {
+      // On a new channel it comes again.
+      link.repair(this, error)
+    }
+    return false
   }
 
   /** Until it succeeds: a gap would never be noticed. False when the reader was closed meanwhile. */
@@ -165,8 +267,7 @@ export class ReplayReader implements Part, Reader {
   async #pause(attempt: number): Promise<void> {
     if (this.#isClosing) return
     await new Promise<void>((resolve) => {
-      const delay = Math.min(FIRST_DELAY_MS * 2 ** (attempt - 1), LONGEST_DELAY_MS)
-      const cancel = this.#options.clock.setTimer(resolve, delay)
+      const cancel = this.#options.clock.setTimer(resolve, delayOf(attempt))
       this.#release = () => {
         cancel()
         resolve()
@@ -176,6 +277,6 @@ export class ReplayReader implements Part, Reader {
   }
 }
 
-function offsetOf({ properties }: AmqpMessage): number {
-  return Number(properties.headers?.['x-stream-offset'])
+function delayOf(attempt: number): number {
+  return Math.min(FIRST_DELAY_MS * 2 ** (attempt - 1), LONGEST_DELAY_MS)
 }

@@ -72,25 +72,25 @@ async function replay({ subscription, onMessage }: Wanted, running: Running, sha
     throw new GatewayError('ERR_CONFIG', `${text}, which needs RabbitMQ 3.9 or later with streams.`)
   }
   const from = reading.kind === 'replay' ? offsetOf(reading.from) : 0
-  const marker = `${createId(settings.clock.now())}${MARKER}`
-  const reader = new ReplayReader({
-    ...{ stream: topology.stream, from, marker, onMessage, count },
+  const note = { properties: { deliveryMode: 2 }, body: new Uint8Array(0) }
+  const reader: ReplayReader = new ReplayReader({
+    ...{ stream: topology.stream, from, onMessage, count },
     clock: settings.clock,
     link: running.reading,
     declare: (on) => topology.declareStream(on),
+    mark: (tell) => {
+      const key = `${createId(settings.clock.now())}${MARKER}`
+      tell(key)
+      return running.publisher.publish(note, { exchange: topology.results, key, mandatory: false })
+    },
     parse: (message) => (message.fields.routingKey.endsWith(MARKER) ? undefined : parse(message, {}, shared)),
     onClosed: (closed) => running.readers.delete(closed),
   })
-  await running.reading.add(reader)
   running.readers.add(reader)
-  const note = { properties: { deliveryMode: 2 }, body: new Uint8Array(0) }
-  try {
-    await running.publisher.publish(note, { exchange: topology.results, key: marker, mandatory: false })
-  } catch (error) {
-    await reader.close()
+  return reader.open().catch((error: unknown) => {
+    running.readers.delete(reader)
     throw error
-  }
-  return reader
+  })
 }
 
 /** The first offset that is wanted; of a replay from now on only the broker knows it. */
