@@ -42,6 +42,7 @@ export function eventBusTransport(bus = new EventEmitter()): Transport {
       if (reading.kind === 'replay') {
         const next =
           reading.from === 'beginning' ? 0 : reading.from === 'now' ? log.length : Number(reading.from.after) + 1
+        if (!(next <= log.length)) throw new GatewayError('ERR_CONFIG', `The log does not reach to position ${next}.`)
         for (const [index, message] of log.slice(next).entries()) group.push(message, next + index)
       }
       const reader = group.join(subscription, onMessage)

@@ -56,7 +56,10 @@ export type MessageHandler = (message: EventMessage, delivery: Delivery) => Prom
 export interface Reader {
   /** Resolves when everything that was there at the time of the subscription has been handled. */
   readonly caughtUp: Promise<void>
-  /** Resolves, to the reason, when the reader has ended by itself and will get nothing more; absent where it never does. */
+  /**
+   * Resolves, to the reason, when the reader has ended by itself and will get nothing more; never when it was closed, and
+   * absent where it always goes on. A replay ends where it would get a gap: what it was to read next is gone.
+   */
   readonly ended?: Promise<unknown>
   /** Takes no more messages, and resolves when the running handlers have settled theirs. */
   close(): Promise<void>

@@ -22,6 +22,14 @@ export function notRebuildable(name: string, cause: unknown): GatewayError {
   return new GatewayError('ERR_NOT_REBUILDABLE', text, { cause })
 }
 
+/** How long to wait before something is tried again. */
+export const AGAIN_MS = 1000
+
+/** Reported when a reader has ended by itself. */
+export function readerEnded(cause: unknown): GatewayError {
+  return new GatewayError('ERR_NOT_CAUGHT_UP', 'The reader of the events has ended.', { cause })
+}
+
 /** A promise that is settled from outside. */
 export function createGate(): {
   readonly passed: Promise<void>

@@ -1,14 +1,13 @@
-import { GatewayError, isGatewayError } from '../core/errors.js'
+import { type GatewayError, isGatewayError } from '../core/errors.js'
 import type { EventMessage } from '../core/event.js'
 import { inTime } from '../core/in-time.js'
 import type { Delivery, Reader, ReplayStart } from '../core/transport.js'
-import { type Copy, createGate, notRebuildable } from './copy.js'
+import { AGAIN_MS, type Copy, createGate, notRebuildable, readerEnded } from './copy.js'
 import type { Journal } from './journal.js'
 import { baseRow, type Row } from './row.js'
 import type { ReadModelSettings } from './settings.js'
 import { Snapshots } from './snapshots.js'
 
-const AGAIN_MS = 1000
 const CLOSE_MS = 5000
 
 /** All rows in this process, made of a replay: of the newest snapshot and what came after it, or of everything. */
@@ -129,9 +128,7 @@ export class OwnCopy implements Copy {
   async #readAgain(reader: Reader, reason: unknown): Promise<void> {
     if (this.#reader !== reader || this.#isClosed) return
     this.#isCaughtUp = false
-    this.#journal.report(
-      new GatewayError('ERR_NOT_CAUGHT_UP', 'The reader of the events has ended.', { cause: reason }),
-    )
+    this.#journal.report(readerEnded(reason))
     while (!this.#isClosed) {
       try {
         const refused = this.#position === undefined || (await this.#read({ after: this.#position })) !== undefined

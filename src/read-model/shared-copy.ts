@@ -4,7 +4,7 @@ import { GatewayError, isGatewayError } from '../core/errors.js'
 import type { EventMessage } from '../core/event.js'
 import type { RecordSpace } from '../core/store.js'
 import type { Reader, Settlement } from '../core/transport.js'
-import { type Copy, createGate, notRebuildable } from './copy.js'
+import { AGAIN_MS, type Copy, createGate, notRebuildable, readerEnded } from './copy.js'
 import type { Entry, Journal } from './journal.js'
 import { baseRow, decodeRow, encodeRow, type Folded, type Row } from './row.js'
 import type { ReadModelSettings } from './settings.js'
@@ -35,6 +35,7 @@ export class SharedCopy implements Copy {
   readonly #built = createGate()
   #reader: Reader | undefined
   #isBuilt = false
+  #isReading = false
   #isClosed = false
 
   constructor(settings: ReadModelSettings, journal: Journal, records: RecordSpace) {
@@ -49,23 +50,47 @@ export class SharedCopy implements Copy {
   }
 
   get isReady(): boolean {
-    return this.#isBuilt && !this.#isClosed && !this.#breaker.isOpen
+    return this.#isBuilt && this.#isReading && !this.#isClosed && !this.#breaker.isOpen
   }
 
   async start(): Promise<void> {
-    const { transport, projection } = this.#settings
-    const group = `read-model.${projection.name}.${projection.version}`
-    const reading = { kind: 'shared', group, concurrency: CONCURRENCY } as const
     // Before the past is read: what happens from now on is in the queue, whatever the past turns out to be.
-    const take = async (message: EventMessage): Promise<Settlement> => {
-      await this.#built.passed
-      return this.#take(message)
-    }
-    this.#reader = await transport.subscribe({ channel: 'results', types: projection.types, reading }, take)
+    await this.#read()
     await this.#build()
     if (this.#isClosed) throw closed()
     this.#isBuilt = true
     this.#built.open()
+  }
+
+  async #read(): Promise<void> {
+    const { transport, projection } = this.#settings
+    const group = `read-model.${projection.name}.${projection.version}`
+    const reading = { kind: 'shared', group, concurrency: CONCURRENCY } as const
+    const take = async (message: EventMessage): Promise<Settlement> => {
+      await this.#built.passed
+      return this.#take(message)
+    }
+    const reader = await transport.subscribe({ channel: 'results', types: projection.types, reading }, take)
+    this.#reader = reader
+    this.#isReading = true
+    void reader.ended?.then((reason) => this.#readAgain(reader, reason))
+    // A close in the meantime has closed the one before.
+    if (this.#isClosed) await reader.close()
+  }
+
+  /** While nobody reads the queue the copy grows old: it is not ready. */
+  async #readAgain(reader: Reader, reason: unknown): Promise<void> {
+    if (this.#reader !== reader || this.#isClosed) return
+    this.#isReading = false
+    this.#journal.report(readerEnded(reason))
+    while (!this.#isClosed) {
+      try {
+        return await this.#read()
+      } catch (error) {
+        this.#journal.report(error)
+        await this.#pause(AGAIN_MS)
+      }
+    }
   }
 
   async close(): Promise<void> {

@@ -119,7 +119,8 @@ export class TransportKit {
       return handle(message, delivery)
     })
     this.#readers.push(reader)
-    return { messages, deliveries, ids, caughtUp: reader.caughtUp, close: () => reader.close() }
+    const { caughtUp, ended } = reader
+    return { messages, deliveries, ids, caughtUp, ...(ended && { ended }), close: () => reader.close() }
   }
 }
 

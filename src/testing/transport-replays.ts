@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { refuses } from './contract.js'
 import { idsOf, many, type TransportCases } from './transport-kit.js'
 
 /** What replays promise. */
@@ -75,6 +76,17 @@ export const REPLAY: TransportCases = {
       await inbox.caughtUp
       assert.deepEqual(inbox.ids, idsOf(sent))
     }
+  },
+  'a replay behind what is no position is refused': async (kit) => {
+    await refuses(kit.replay({ after: 'no position' }), 'ERR_CONFIG')
+  },
+  'a replay that its user closes has not ended by itself': async (kit) => {
+    const inbox = await kit.replay('beginning')
+    const ends: unknown[] = []
+    void inbox.ended?.then((reason) => ends.push(reason))
+    await inbox.close()
+    await kit.quiet()
+    assert.deepEqual(ends, [])
   },
   'a closed replay gets nothing more': async (kit) => {
     const inbox = await kit.replay('beginning')

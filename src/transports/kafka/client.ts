@@ -52,9 +52,14 @@ export interface ReadRequest {
   assigned(assignment: Assignment): Promise<ReadonlyMap<PartitionId, bigint>>
   /** The records of a partition in their order, and the offset behind them; records of others may be in between. */
   received(partition: PartitionId, records: readonly IncomingRecord[], next: bigint): void
-  /** Records that were to be read are no longer there: they are older than the topic's retention. */
+  /**
+   * Reading goes on at `to`, as the records that were to be read are not there: they are older than the topic's
+   * retention, or, when `to` is less than `from`, the topic has been made anew.
+   */
   lost(partition: PartitionId, from: bigint, to: bigint): void
   failed(error: unknown): void
+  /** The client has given up this reader; only another one can go on. */
+  died(error: unknown): void
 }
 
 /** An open reading of a client. */

@@ -32,6 +32,11 @@ export class Committer {
     this.#committed = new Map(kept)
   }
 
+  /** A partition begins anew: its offsets are smaller than those that were committed. */
+  reset(id: PartitionId, start: bigint): void {
+    this.#committed.set(id, start)
+  }
+
   /** Commits soon. */
   schedule(): void {
     if (this.#running !== undefined || this.#cancel !== undefined) return

@@ -8,9 +8,12 @@ import type { IncomingRecord, KafkaBinding } from '../profiles/kafka-wire.js'
 import { native } from './binding.js'
 import type { Assignment, ClientReader, KafkaClient, PartitionId, ReadRequest } from './client.js'
 import { Committer } from './committer.js'
+import { History } from './history.js'
 import { type Entry, Inlet, outcomeOf } from './inlet.js'
+import { Milestones } from './milestones.js'
 import { PartitionLog } from './partition-log.js'
-import { formatPosition, type Offsets, startOfOwn, startOfReplay, startOfShared } from './starts.js'
+import { describeLoss, formatPosition, type Offsets, startOfOwn, startOfReplay, startOfShared } from './starts.js'
+import { pause } from './within.js'
 
 /** What a reading is given by its transport. */
 export interface ReadingParts {
@@ -34,6 +37,7 @@ const AHEAD = 1000
 const HOPELESS_AFTER = 10_000n
 /** How long closing waits for a broker that does not answer. */
 const CLOSE_MS = 5000
+const AGAIN_MS = 1000
 const FIRST = Object.freeze({ attempt: 1 })
 
 /** One subscription: it decides where reading starts, hands over what comes, and says how far it may be committed. */
@@ -41,7 +45,6 @@ export class Reading implements ReadRequest, Reader {
   readonly topics: readonly string[]
   readonly group: string | undefined
   readonly ownGroup: string
-  readonly caughtUp: Promise<void>
   readonly #parts: ReadingParts
   readonly #kind: 'own' | 'shared' | 'replay'
   readonly #wanted: ReadonlySet<string> | undefined
@@ -49,13 +52,11 @@ export class Reading implements ReadRequest, Reader {
   readonly #logs = new Map<PartitionId, PartitionLog>()
   readonly #inlet: Inlet
   readonly #committer: Committer
+  readonly #milestones = new Milestones()
   readonly #limit: number
-  /** Where history ends, for those partitions whose history is not handled yet; undefined before the first assignment. */
-  #history: Map<PartitionId, bigint> | undefined
+  readonly #history = new History()
   #starts: Offsets | undefined
   #client: ClientReader | undefined
-  #reach: () => void = ignore
-  #fail: (error: unknown) => void = ignore
   #closing: Promise<void> | undefined
 
   constructor(parts: ReadingParts) {
@@ -84,24 +85,32 @@ export class Reading implements ReadRequest, Reader {
     const commit = (offsets: Offsets) => this.#client?.commit(offsets) ?? Promise.resolve()
     const failed = (error: unknown) => parts.warn(`The group ${parts.group} could not commit.`, error)
     this.#committer = new Committer({ logs: this.#logs, clock, commit, failed })
-    this.caughtUp = new Promise((resolve, reject) => {
-      this.#reach = resolve
-      this.#fail = reject
-    })
-    // Most users do not wait for it.
-    this.caughtUp.catch(ignore)
+  }
+
+  get caughtUp(): Promise<void> {
+    return this.#milestones.caughtUp
+  }
+
+  get ended(): Promise<unknown> {
+    return this.#milestones.ended
   }
 
   /** Resolves once it is positioned. */
   async open(): Promise<this> {
-    const { client, subscription } = this.#parts
+    const { subscription } = this.#parts
     if (this.#kind === 'own') this.#starts = await startOfOwn(this.#startParts())
     if (subscription.reading.kind === 'replay') {
       this.#starts = await startOfReplay(this.#startParts(), subscription.reading.from)
     }
-    this.#client = await client.read(this)
-    for (const [id, log] of this.#logs) if (log.isPaused) this.#client.pause(id)
+    await this.#read()
     return this
+  }
+
+  async #read(): Promise<void> {
+    const reader = await this.#parts.client.read(this)
+    this.#client = reader
+    if (this.#closing !== undefined) return reader.close()
+    for (const [id, log] of this.#logs) if (log.isPaused) reader.pause(id)
   }
 
   /** Takes no more messages, and resolves when the running handlers have settled theirs, and that is committed. */
@@ -111,7 +120,7 @@ export class Reading implements ReadRequest, Reader {
   }
 
   async #close(): Promise<void> {
-    this.#fail(new GatewayError('ERR_CLOSED', 'The reader was closed before it had caught up.'))
+    this.#milestones.fail(new GatewayError('ERR_CLOSED', 'The reader was closed before it had caught up.'))
     await this.#inlet.close()
     const { clock } = this.#parts
     if (this.#kind === 'shared') await inTime(this.#committer.flush(), CLOSE_MS, clock)
@@ -162,17 +171,59 @@ export class Reading implements ReadRequest, Reader {
   }
 
   lost(id: PartitionId, from: bigint, to: bigint): void {
-    const text = `Records of ${id} from offset ${from} to ${to} were deleted by retention before they were read.`
+    const text = describeLoss(id, from, to)
     this.#parts.warn(text)
-    this.#logs.get(id)?.advance(to)
-    // A gap in a replay would never be noticed, so it ends where it would get one.
-    if (this.#kind !== 'replay') return
-    this.#fail(new GatewayError('ERR_CONFIG', text))
-    void this.close()
+    if (this.#kind === 'replay') this.#end(text)
+    else if (to > from) this.#logs.get(id)?.advance(to)
+    else this.#restart(id, to)
   }
 
   failed(error: unknown): void {
     this.#parts.warn(`Reading ${this.topics.join(', ')} is interrupted.`, error)
+    if (this.#kind === 'replay') void this.#checkTopics()
+  }
+
+  died(error: unknown): void {
+    if (this.#kind === 'replay') this.#end(`The reader of ${this.topics.join(', ')} was given up by its client.`, error)
+    else void this.#readAgain()
+  }
+
+  /** A gap in a replay would never be noticed, so it ends where it would get one. */
+  #end(text: string, cause?: unknown): void {
+    if (this.#closing !== undefined) return
+    const reason = new GatewayError('ERR_CONFIG', text, { cause })
+    this.#milestones.end(reason)
+    void this.close()
+  }
+
+  /** What is there now is all new; what was read before is handled, or gone with its topic. */
+  #restart(id: PartitionId, start: bigint): void {
+    if (!this.#logs.has(id)) return
+    this.#logs.set(id, new PartitionLog(start))
+    this.#committer.reset(id, start)
+    this.#history.forget(id)
+    this.#client?.resume(id)
+    this.#checkHistory()
+  }
+
+  /** A topic that is gone takes with it what a replay has not read, also if one of its name is made again. */
+  async #checkTopics(): Promise<void> {
+    const found = await this.#parts.client.describe(this.topics).catch(() => undefined)
+    const gone = found === undefined ? [] : this.topics.filter((topic) => !found.has(topic))
+    if (gone.length > 0) this.#end(`Kafka has no topic ${gone.join(', ')} any more.`)
+  }
+
+  /** Until it succeeds: another reader of the client goes on where the last one was. */
+  async #readAgain(): Promise<void> {
+    await this.#client?.close().catch(ignore)
+    while (this.#closing === undefined) {
+      try {
+        return await this.#read()
+      } catch (error) {
+        this.failed(error)
+        await pause(this.#parts.clock, AGAIN_MS)
+      }
+    }
   }
 
   #take(partition: PartitionId, log: PartitionLog, record: IncomingRecord): void {
@@ -223,7 +274,7 @@ export class Reading implements ReadRequest, Reader {
         return true
       } catch (error) {
         this.failed(error)
-        await pause(this.#parts.clock, 1000)
+        await pause(this.#parts.clock, AGAIN_MS)
       }
     }
     return false
@@ -231,29 +282,19 @@ export class Reading implements ReadRequest, Reader {
 
   /** Notes what is there before this reader, which is its history. */
   async #expect(starts: Offsets): Promise<void> {
-    if (this.#history !== undefined) return
+    if (this.#history.isKnown) return
     const ends = this.#kind === 'own' ? starts : await this.#parts.client.offsets(this.topics, 'end')
-    this.#history = new Map([...ends].filter(([id, end]) => (starts.get(id) ?? end) < end))
+    this.#history.expect(starts, ends)
   }
 
   #checkHistory(): void {
-    if (this.#history === undefined) return
-    for (const [id, end] of this.#history) {
-      const log = this.#logs.get(id)
-      // What has moved to another member is that one's history.
-      if (log === undefined || log.mark >= end) this.#history.delete(id)
-    }
-    if (this.#history.size === 0) this.#reach()
+    if (this.#history.isHandled(this.#logs)) this.#milestones.reach()
   }
 
   #startParts() {
     const { client, topics, subscription, clock } = this.#parts
     return { client, topics, channel: subscription.channel, pause: (ms: number) => pause(clock, ms) }
   }
-}
-
-function pause(clock: Clock, ms: number): Promise<void> {
-  return new Promise((resolve) => clock.setTimer(resolve, ms))
 }
 
 function ignore(): void {}

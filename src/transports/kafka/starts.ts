@@ -95,3 +95,9 @@ export function parsePosition(text: string): Offsets {
   }
   return offsets
 }
+
+/** Why records from an offset on are not there, where the partition goes on at another. */
+export function describeLoss(id: PartitionId, from: bigint, to: bigint): string {
+  if (to < from) return `The topic of ${id} was made anew: it has no offset ${from}.`
+  return `Records of ${id} from offset ${from} to ${to} were deleted by retention before they were read.`
+}

@@ -15,6 +15,7 @@ import type { KafkaSettings } from './options.js'
 import { Publisher } from './publisher.js'
 import { Reading } from './reading.js'
 import { Topics } from './topics.js'
+import { pause } from './within.js'
 
 const CHECK_EVERY_MS = 1000
 const WARNINGS_LIMIT = 100
@@ -140,12 +141,12 @@ export class KafkaTransport implements Transport {
       this.#readings.delete(reading)
       throw toGatewayError(error, 'ERR_TRANSPORT_UNAVAILABLE')
     }
-    return { caughtUp: reading.caughtUp, close: () => reading.close().finally(() => this.#readings.delete(reading)) }
+    const { caughtUp, ended } = reading
+    void ended.then(() => this.#readings.delete(reading))
+    return { caughtUp, ended, close: () => reading.close().finally(() => this.#readings.delete(reading)) }
   }
 
-  readonly #pause = (ms: number): Promise<void> => {
-    return new Promise((resolve) => this.#settings.clock.setTimer(resolve, ms))
-  }
+  readonly #pause = (ms: number): Promise<void> => pause(this.#settings.clock, ms)
 
   #assertOpen(): void {
     if (this.#users > 0) return

@@ -1,6 +1,7 @@
 import { memoryStore, memoryTransport, type Store } from 'respond-async'
 import { createReadModel, type ReadModelOptions } from 'respond-async/read-model'
 import { afterEach, describe, expect, it } from 'vitest'
+import type { Transport } from '../../../src/core/transport.js'
 import { createFakeClock } from '../../../src/testing/fake-clock.js'
 import { faultyStore } from '../../../src/testing/faulty.js'
 import { watch } from '../core/support.js'
@@ -34,6 +35,19 @@ async function open({ maxLog = 1000 } = {}) {
   return { transport, store, model, say }
 }
 
+/** The calls of a transport, so that one of them can be replaced. */
+function bind(transport: Transport): Transport {
+  const { name, durability } = transport
+  return {
+    ...{ name, durability },
+    start: (listener) => transport.start(listener),
+    close: () => transport.close(),
+    check: () => transport.check(),
+    publish: (message, options) => transport.publish(message, options),
+    subscribe: (subscription, onMessage) => transport.subscribe(subscription, onMessage),
+  }
+}
+
 describe('a read model with a shared copy', () => {
   it('has what had happened, whichever instance has read it, and what happens then', async () => {
     const { model, say } = await open()
@@ -49,6 +63,34 @@ describe('a read model with a shared copy', () => {
     }
     await say('Deleted', { id: 'a' })
     for (const one of instances) expect(await one.get('a')).toBeUndefined()
+  })
+
+  it('is not ready while its reader has ended, and misses nothing that comes meanwhile', async () => {
+    const { transport, model, say } = await open()
+    let end = (_reason: unknown): void => {}
+    let isAway = false
+    const subscribe: Transport['subscribe'] = async (subscription, onMessage) => {
+      if (isAway) throw new Error('The queue is gone.')
+      const reader = await transport.subscribe(subscription, onMessage)
+      if (subscription.reading.kind !== 'shared') return reader
+      const ended = new Promise((resolve) => {
+        end = (reason) => void reader.close().then(() => resolve(reason))
+      })
+      return { ...reader, ended }
+    }
+    const users = model({ transport: { ...bind(transport), subscribe } })
+    const errors: string[] = []
+    users.on('error', ({ code }) => errors.push(code))
+    await users.start()
+    isAway = true
+    end(new Error('of no use any more'))
+    await clock.flush()
+    await say('Created', { id: 'a', name: 'Ada' })
+    expect([users.status.isReady, errors]).toEqual([false, ['ERR_NOT_CAUGHT_UP', 'ERR_INTERNAL']])
+    isAway = false
+    await clock.advance(1000)
+    expect(users.status.isReady).toBe(true)
+    expect((await users.get('a'))?.state.name).toBe('Ada')
   })
 
   it('keeps what happens while no instance runs, and reads the past only once', async () => {

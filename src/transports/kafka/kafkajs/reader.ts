@@ -36,6 +36,7 @@ export class KafkajsReader implements ClientReader {
   readonly #next = new Map<PartitionId, bigint>()
   readonly #held = new Set<PartitionId>()
   #joins = 0
+  #isOpen = false
   #isClosed = false
   #handing: Promise<void> = Promise.resolve()
 
@@ -68,9 +69,10 @@ export class KafkajsReader implements ClientReader {
     await this.#consumer.run({
       autoCommit: false,
       partitionsConsumedConcurrently: 16,
-      eachBatch: async ({ batch }) => this.#take(batch),
+      eachBatch: ({ batch }) => this.#take(batch),
     })
     await positioned
+    this.#isOpen = true
     return this
   }
 
@@ -108,7 +110,9 @@ export class KafkajsReader implements ClientReader {
       }
       const onCrash = ({ payload }: CrashEvent) => {
         this.#parts.request.failed(payload.error)
-        if (!payload.restart) reject(payload.error)
+        if (payload.restart) return
+        reject(payload.error)
+        if (this.#isOpen) this.#parts.request.died(payload.error)
       }
       this.#consumer.on(GROUP_JOIN as never, onJoin as never)
       this.#consumer.on(CRASH as never, onCrash as never)
@@ -171,12 +175,25 @@ export class KafkajsReader implements ClientReader {
     return committed
   }
 
-  #take(batch: KafkajsBatch): void {
+  async #take(batch: KafkajsBatch): Promise<void> {
     const id = partitionId(batch.topic, batch.partition)
-    if (!this.#next.has(id)) return
+    await this.#checkStart(id, batch)
+    if (!this.#next.has(id) || this.#isClosed) return
     const next = BigInt(batch.lastOffset()) + 1n
     this.#next.set(id, next)
     this.#parts.request.received(id, recordsOf(batch), next)
+  }
+
+  /** Where the wanted records are gone kafkajs goes on with the oldest ones, and says nothing. */
+  async #checkStart(id: PartitionId, { topic, partition, messages }: KafkajsBatch): Promise<void> {
+    const wanted = this.#next.get(id)
+    const first = messages[0] && BigInt(messages[0].offset)
+    if (wanted === undefined || first === undefined || first === wanted) return
+    const offsets = await this.#parts.admin.fetchTopicOffsets(topic)
+    const oldest = offsets.find((one) => one.partition === partition)?.low
+    // Records in between may also be of no interest to anybody: replaced by newer ones, or notes of the brokers.
+    const isGone = oldest !== undefined && (first < wanted || BigInt(oldest) > wanted)
+    if (isGone && this.#next.get(id) === wanted) this.#parts.request.lost(id, wanted, BigInt(oldest))
   }
 }
 

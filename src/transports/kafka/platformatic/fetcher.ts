@@ -135,7 +135,7 @@ export class Fetcher {
         const [start, to] = [from.get(id), oldest.get(topic)?.[partitionIndex]]
         if (errorCode !== OUT_OF_RANGE || start === undefined || to === undefined) continue
         if (this.#positions.get(id) === start) this.#positions.set(id, to)
-        if (to > start) this.#request.lost(id, start, to)
+        if (to !== start) this.#request.lost(id, start, to)
       }
     }
   }
