@@ -62,7 +62,8 @@ function toStoreError(error: unknown): unknown {
   return new GatewayError('ERR_STORE_UNAVAILABLE', `The database takes no statements: ${text}.`, details)
 }
 
-function codeOf(error: unknown): string {
+/** The code of the server, or of the socket; empty where there is none. */
+export function codeOf(error: unknown): string {
   // Node gives one error for all the addresses of a name, with the code of the first.
   return typeof error === 'object' && error !== null && 'code' in error ? String(error.code) : ''
 }

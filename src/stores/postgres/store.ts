@@ -16,6 +16,7 @@ import { Outbox } from './outbox.js'
 import { PostgresRecords } from './records.js'
 import { columns, type OperationRow, toOperation } from './rows.js'
 import { inspect } from './server.js'
+import { answered, explainStart } from './starting.js'
 
 /** What the store is made with. */
 export interface PostgresStoreOptions extends SchemaOptions {
@@ -27,6 +28,8 @@ export interface PostgresStoreOptions extends SchemaOptions {
    * @example () => new pg.Client({ connectionString })
    */
   readonly listen?: () => ListenConnection
+  /** How long the start waits for the first answers of the server. @default 10_000 */
+  readonly connectTimeoutMs?: number
   /** How often changes are asked for where nobody listens. @default 500 */
   readonly pollMs?: number
   /** The most calls of one kind that share a statement. @default 500 */
@@ -66,7 +69,7 @@ class PostgresStore implements Store {
   constructor(options: PostgresStoreOptions) {
     if (typeof options.client?.query !== 'function')
       throw new GatewayError('ERR_CONFIG', 'postgres: client must have a query method, as pg.Pool and PGlite have.')
-    for (const name of ['maxBatch', 'inFlight', 'pollMs'] as const) {
+    for (const name of ['maxBatch', 'inFlight', 'pollMs', 'connectTimeoutMs'] as const) {
       const value = options[name]
       if (value === undefined || (Number.isSafeInteger(value) && value > 0)) continue
       throw new GatewayError('ERR_CONFIG', `postgres: ${name} must be a whole number from 1 on, not ${value}.`)
@@ -227,13 +230,13 @@ class PostgresStore implements Store {
   }
 
   async #open(): Promise<() => void> {
-    const { client } = this.#options
+    const { client, connectTimeoutMs = 10_000 } = this.#options
     const release = tolerateIdleErrors(client)
     try {
-      this.#durability = await inspect(createDatabase(client), this.#names)
+      this.#durability = await answered(inspect(createDatabase(client), this.#names), connectTimeoutMs)
     } catch (error) {
       release()
-      throw error
+      throw explainStart(error)
     }
     this.#isOpen = true
     return release

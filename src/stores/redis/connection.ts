@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { GatewayError } from '../../core/errors.js'
+import { isReply } from './errors.js'
 
 /** A part of a command. */
 export type Argument = string | Buffer
@@ -27,6 +28,8 @@ export interface RedisConnection {
   subscribe(channel: string, onMessage: (text: string) => void): Promise<(() => void) | undefined>
 }
 
+const AUTH = /^(?:WRONGPASS|NOAUTH|ERR (?:invalid password|AUTH|Client sent AUTH))/i
+
 /** How often to look whether a connection is there. */
 const LOOK_EVERY_MS = 10
 
@@ -43,7 +46,8 @@ export async function becomesReady(
 
 /**
  * Waits for the connection, and makes it where the client was given unconnected; tells whether it is then ours to end.
- * @throws GatewayError ERR_STORE_UNAVAILABLE when there is none in time, with what the client says about it.
+ * @throws GatewayError ERR_CONFIG when the server refuses this client, ERR_STORE_UNAVAILABLE when there is no connection
+ * in time; both with what the client says about it.
  */
 export async function connect(connection: RedisConnection, timeoutMs: number): Promise<boolean> {
   const { isOurs, connected } = connection.open()
@@ -51,13 +55,30 @@ export async function connect(connection: RedisConnection, timeoutMs: number): P
   connected.catch((error: unknown) => {
     failure = { error }
   })
-  if (await becomesReady(connection, timeoutMs, () => failure !== undefined)) return isOurs
+  // What the server has refused it refuses again, however often a client tries.
+  const isOver = () => failure !== undefined || isReply(connection.lastError)
+  if (await becomesReady(connection, timeoutMs, isOver)) return isOurs
   if (isOurs) connection.close()
   // Some clients only say here that it was closed, and elsewhere why.
-  const cause = connection.lastError ?? failure?.error
-  const why = cause instanceof Error && cause.message !== '' ? `: ${cause.message}` : ` within ${timeoutMs} ms`
-  throw new GatewayError('ERR_STORE_UNAVAILABLE', `client: Redis cannot be reached${why}.`, {
-    cause,
-    outcome: 'not-accepted',
-  })
+  throw explain(connection.lastError ?? failure?.error, timeoutMs)
+}
+
+/** ioredis says of a database that is not there, and then goes on in another one. */
+export function refuseDatabase({ lastError }: RedisConnection): void {
+  if (isReply(lastError) && lastError.message.includes('DB index')) throw explain(lastError, 0)
+}
+
+function explain(cause: unknown, timeoutMs: number): GatewayError {
+  const why =
+    cause instanceof Error && cause.message !== '' ? `: ${withoutDot(cause.message)}` : ` within ${timeoutMs} ms`
+  const details = { cause, outcome: 'not-accepted' } as const
+  if (isReply(cause) && !/^LOADING /.test(cause.message)) {
+    const what = AUTH.test(cause.message) ? 'the user name or the password' : 'the connection'
+    return new GatewayError('ERR_CONFIG', `client: Redis refuses ${what}${why} (option client).`, details)
+  }
+  return new GatewayError('ERR_STORE_UNAVAILABLE', `client: Redis cannot be reached${why} (option client).`, details)
+}
+
+function withoutDot(text: string): string {
+  return text.replace(/\.+$/, '')
 }

@@ -6,7 +6,7 @@ import type { ChangeListener, Created, Lease, LeaseRequest, RecordSpace, RecordW
 import type { Durability } from '../../core/transport.js'
 import { Changes } from './changes.js'
 import { type Findings, inspect } from './checks.js'
-import { connect, type RedisConnection } from './connection.js'
+import { connect, type RedisConnection, refuseDatabase } from './connection.js'
 import { toStoreError } from './errors.js'
 import { type IoredisClient, IoredisConnection } from './ioredis.js'
 import { type NodeRedisClient, NodeRedisConnection } from './node-redis.js'
@@ -66,7 +66,7 @@ class ConnectedStore implements RedisStore {
   #isOurs = false
 
   constructor(options: RedisStoreOptions) {
-    const { client, prefix = 'respond-async:', connectTimeoutMs = 10_000, pollEveryMs = 250 } = options
+    const { client, prefix = 'respond-async:', connectTimeoutMs = 5000, pollEveryMs = 250 } = options
     const self = randomUUID()
     this.#prefix = prefix
     this.#connectTimeoutMs = connectTimeoutMs
@@ -172,6 +172,7 @@ class ConnectedStore implements RedisStore {
     this.#isOurs = await connect(this.#connection, this.#connectTimeoutMs)
     try {
       this.#findings = await inspect(this.#connection)
+      refuseDatabase(this.#connection)
       await Promise.all(SCRIPTS.map((script) => this.#scripts.load(script)))
     } catch (error) {
       this.#disconnect()

@@ -70,9 +70,17 @@ export interface ClientReader {
   close(): Promise<void>
 }
 
+/** What the options of a client are called, for errors that say which one to change. */
+export interface OptionNames {
+  readonly brokers: string
+  readonly tls: string
+  readonly sasl: string
+}
+
 /** What this transport needs of a Kafka client: `platformatic()` and `kafkajs()` make one. */
 export interface KafkaClient {
   readonly name: string
+  readonly optionNames?: OptionNames
   connect(): Promise<void>
   close(): Promise<void>
   /** Asks a broker something; rejects soon when none can be reached. */

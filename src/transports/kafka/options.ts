@@ -2,7 +2,7 @@ import { type Clock, systemClock } from '../../core/clock.js'
 import { configError, refuseUnknown, resolveNumbers } from '../../core/options.js'
 import type { KafkaBinding } from '../profiles/kafka-wire.js'
 import { binding } from './binding.js'
-import type { KafkaClient } from './client.js'
+import type { KafkaClient, OptionNames } from './client.js'
 import { platformatic } from './platformatic/index.js'
 import type { KafkaTopics } from './topics.js'
 
@@ -25,12 +25,20 @@ export interface KafkaOptions {
 /** The options with their defaults. */
 export interface KafkaSettings {
   readonly client: KafkaClient
+  readonly optionNames: OptionNames
   readonly topics: KafkaTopics
   readonly groupPrefix: string
   readonly maxBodyBytes: number
   readonly inFlight: number
   readonly clock: Clock
   readonly binding: KafkaBinding
+}
+
+const OF_CLIENT: OptionNames = { brokers: 'client', tls: 'client', sasl: 'client' }
+const OF_BROKERS: OptionNames = {
+  brokers: 'brokers of kafka()',
+  tls: 'client: platformatic({ tls })',
+  sasl: 'client: platformatic({ sasl })',
 }
 
 const NUMBERS = { maxBodyBytes: [1_000_000, 1, 1_000_000_000], inFlight: [5, 1, 100] } as const
@@ -46,7 +54,9 @@ export function resolveKafkaOptions(options: KafkaOptions): KafkaSettings {
   if (typeof groupPrefix !== 'string' || !/^[A-Za-z0-9._-]{0,100}$/.test(groupPrefix))
     throw configError('groupPrefix', groupPrefix, 'up to 100 letters, digits, dots, hyphens and underscores')
   const numbers = resolveNumbers(NUMBERS, { ...options })
-  return { ...numbers, client: clientOf(options), topics, groupPrefix, clock, binding }
+  const client = clientOf(options)
+  const optionNames = options.brokers === undefined ? (client.optionNames ?? OF_CLIENT) : OF_BROKERS
+  return { ...numbers, client, optionNames, topics, groupPrefix, clock, binding }
 }
 
 function clientOf({ brokers, client }: KafkaOptions): KafkaClient {

@@ -1,5 +1,6 @@
 import { GatewayError, toGatewayError } from '../../core/errors.js'
 import type { EventMessage } from '../../core/event.js'
+import { inTime } from '../../core/in-time.js'
 import type {
   Channel,
   MessageHandler,
@@ -10,14 +11,18 @@ import type {
   TransportListener,
 } from '../../core/transport.js'
 import type { IncomingRecord, OutgoingRecord } from '../profiles/kafka-wire.js'
+import { explainStart } from './failures.js'
 import { Monitor } from './monitor.js'
 import type { KafkaSettings } from './options.js'
 import { Publisher } from './publisher.js'
 import { Reading } from './reading.js'
 import { Topics } from './topics.js'
-import { pause } from './within.js'
+import { pause, within } from './within.js'
 
 const CHECK_EVERY_MS = 1000
+/** Clients try again for half a minute, or for ever. */
+const CONNECT_MS = 6000
+const CLOSE_MS = 1000
 const WARNINGS_LIMIT = 100
 
 /** The transport behind `kafka()`. */
@@ -69,13 +74,13 @@ export class KafkaTransport implements Transport {
   }
 
   async #start(): Promise<void> {
-    const { client } = this.#settings
+    const { client, clock, optionNames } = this.#settings
     try {
-      await client.connect()
+      await within(client.connect(), CONNECT_MS)
       await this.#topics.check(this.#topics.static, client, this.#pause)
     } catch (error) {
-      await client.close().catch(() => {})
-      throw toGatewayError(error, 'ERR_TRANSPORT_UNAVAILABLE')
+      await inTime(client.close(), CLOSE_MS, clock).catch(() => {})
+      throw explainStart(error, optionNames)
     }
   }
 

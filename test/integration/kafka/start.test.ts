@@ -1,10 +1,34 @@
+import { once } from 'node:events'
+import { type AddressInfo, createServer } from 'node:net'
+import { Kafka, logLevel } from 'kafkajs'
 import { memoryStore } from 'respond-async'
-import { kafka } from 'respond-async/kafka'
+import { type KafkaClient, kafka, kafkajs, platformatic } from 'respond-async/kafka'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { KafkaBroker } from '../../../scripts/brokers/kafka.js'
+import { whyNoKafka } from '../../../scripts/brokers/kafka-jars.js'
 import { systemClock } from '../../../src/core/clock.js'
 import { toMessage } from '../../../src/core/event.js'
 import { noKafka, type TestTopics, testTopics } from '../../support/kafka.js'
 import { kafkaClients } from '../../support/kafka-clients.js'
+
+interface Mistake {
+  readonly brokers?: string[]
+  readonly tls?: boolean
+  readonly sasl?: string
+  readonly password?: string
+}
+
+/** A client with options that cannot succeed. */
+function mistaken(name: string, { brokers = [], tls, sasl, password = 'wrong' }: Mistake): KafkaClient {
+  const credentials = { username: 'somebody', password }
+  if (name !== 'kafkajs') {
+    const more = { ...(tls && { tls: {} }), ...(sasl && { sasl: { mechanism: sasl, ...credentials } }) }
+    return platformatic({ bootstrapBrokers: brokers, ...more })
+  }
+  const mechanism = sasl?.toLowerCase() as 'plain' | undefined
+  const more = { ...(tls && { ssl: true }), ...(mechanism && { sasl: { mechanism, ...credentials } }) }
+  return kafkajs(new Kafka({ brokers, logLevel: logLevel.NOTHING, ...more }))
+}
 
 const own = { channel: 'results', types: ['Answered'], reading: { kind: 'own' } } as const
 
@@ -26,9 +50,37 @@ for (const [name, connect] of Object.entries(kafkaClients)) {
       })
     })
 
-    it('is refused when nobody listens at the address', async () => {
-      const transport = kafka({ client: connect(['127.0.0.1:1']), topics: { results: 'results' } })
+    const mistakes: [string, Mistake, string, RegExp][] = [
+      ['nobody listens at the address', { brokers: ['127.0.0.1:1'] }, 'ERR_TRANSPORT_UNAVAILABLE', /rokers (of|$)/],
+      ['the host is unknown', { brokers: ['nobody.invalid:1'] }, 'ERR_TRANSPORT_UNAVAILABLE', /rokers (of|$)/],
+      // kafkajs tries again for longer than anybody wants to wait, and keeps to itself why.
+      name === 'kafkajs'
+        ? ['TLS meets a broker without it', { tls: true }, 'ERR_TRANSPORT_UNAVAILABLE', /TLS.*ssl of/]
+        : ['TLS meets a broker without it', { tls: true }, 'ERR_CONFIG', /TLS with Kafka fails.*option tls of/],
+      ['credentials meet a broker that takes none', { sasl: 'PLAIN' }, 'ERR_CONFIG', /credentials.*option sasl of/],
+    ]
+    for (const [title, mistake, code, text] of mistakes) {
+      it(`says within seconds that ${title}, and names the option`, async () => {
+        const from = performance.now()
+        const client = mistaken(name, { brokers: made.brokers, ...mistake })
+        const transport = kafka({ client, topics: { results: 'results' } })
+        await expect(transport.start()).rejects.toMatchObject({ code, message: expect.stringMatching(text) })
+        expect(performance.now() - from).toBeLessThan(10_000)
+        await transport.close()
+      }, 30_000)
+    }
+
+    it('gives up on a server that says nothing', async () => {
+      const sockets = new Set<{ destroy(): void }>()
+      const silent = createServer((socket) => void sockets.add(socket)).listen(0, '127.0.0.1')
+      await once(silent, 'listening')
+      const address = `127.0.0.1:${(silent.address() as AddressInfo).port}`
+      const from = performance.now()
+      const transport = kafka({ client: connect([address]), topics: { results: 'results' } })
       await expect(transport.start()).rejects.toMatchObject({ code: 'ERR_TRANSPORT_UNAVAILABLE' })
+      expect(performance.now() - from).toBeLessThan(10_000)
+      for (const socket of sockets) socket.destroy()
+      silent.close()
     }, 30_000)
 
     it('of a reader is refused when its results are compacted, unless it replays', async () => {
@@ -109,4 +161,40 @@ it("wake: 'store' needs a store that watches", async () => {
   expect(() =>
     createGateway({ transport, store: Object.assign(memoryStore(), { watch: undefined }), wake: 'store' }),
   ).toThrow(/wake is "store"/)
+})
+
+const noBroker = whyNoKafka()
+
+describe.skipIf(noBroker !== undefined)(`a broker that asks for credentials${noBroker ? ` (${noBroker})` : ''}`, () => {
+  const jaas =
+    'org.apache.kafka.common.security.plain.PlainLoginModule required username="broker" password="b" user_broker="b" user_somebody="right";'
+  const broker = new KafkaBroker({
+    properties: {
+      'listener.security.protocol.map': 'PLAINTEXT:SASL_PLAINTEXT,CONTROLLER:PLAINTEXT',
+      'sasl.enabled.mechanisms': 'PLAIN',
+      'sasl.mechanism.inter.broker.protocol': 'PLAIN',
+      'listener.name.plaintext.plain.sasl.jaas.config': jaas,
+    },
+  })
+  beforeAll(async () => void (await broker.start()), 180_000)
+  afterAll(async () => {
+    await broker.stop('SIGKILL')
+    broker.remove()
+  })
+
+  for (const [name, connect] of Object.entries(kafkaClients)) {
+    const start = (client: KafkaClient) => kafka({ client, topics: { results: 'nowhere' } }).start()
+
+    it(`is told of with the right ones, and a wrong password or mechanism is said, on ${name}`, async () => {
+      const brokers = [broker.address]
+      const right = mistaken(name, { brokers, sasl: 'PLAIN', password: 'right' })
+      await expect(start(right)).rejects.toMatchObject({ message: expect.stringContaining('no topic nowhere') })
+      for (const mistake of [{ sasl: 'PLAIN' }, { sasl: 'SCRAM-SHA-256' }]) {
+        const refused = { code: 'ERR_CONFIG', message: expect.stringMatching(/credentials.*option sasl of/) }
+        await expect(start(mistaken(name, { brokers, ...mistake }))).rejects.toMatchObject(refused)
+      }
+      const silent = { message: expect.stringMatching(/sasl of/) }
+      await expect(start(connect(brokers))).rejects.toMatchObject(silent)
+    }, 60_000)
+  }
 })

@@ -38,6 +38,7 @@ export function kafkajs(kafka: KafkajsClient, options: KafkajsOptions = {}): Kaf
 
 class KafkajsBinding implements KafkaClient {
   readonly name = 'kafkajs'
+  readonly optionNames = { brokers: 'brokers of new Kafka()', tls: 'ssl of new Kafka()', sasl: 'sasl of new Kafka()' }
   readonly #kafka: KafkajsClient
   readonly #sessionTimeoutMs: number
   #parts: { readonly producer: KafkajsProducer; readonly admin: KafkajsAdmin } | undefined

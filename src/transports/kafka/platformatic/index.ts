@@ -42,6 +42,11 @@ export function platformatic(options: PlatformaticOptions): KafkaClient {
 
 class PlatformaticClient implements KafkaClient {
   readonly name = '@platformatic/kafka'
+  readonly optionNames = {
+    brokers: 'bootstrapBrokers of platformatic()',
+    tls: 'tls of platformatic()',
+    sasl: 'sasl of platformatic()',
+  }
   readonly #options: PlatformaticOptions
   #parts: { module: Module; producer: Producer; admin: Admin; offsets: Consumer } | undefined
 
