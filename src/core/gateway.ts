@@ -195,7 +195,8 @@ export class CoreGateway<Events = Record<string, unknown>> implements GatewayCon
     if (watch) this.#opened(await watch)
     this.#housekeeping.start()
     this.#state = 'started'
-    lifecycle.note('started', { durability: this.durability, skippedChecks: transport.skippedChecks ?? [] })
+    const skippedChecks = { transport: transport.skippedChecks ?? [], store: bareStore.skippedChecks ?? [] }
+    lifecycle.note('started', { durability: this.durability, skippedChecks })
   }
 
   /** Notes how to undo a step of the start. A gateway that was closed meanwhile goes no further. */

@@ -13,10 +13,16 @@ export interface ResultNote {
   readonly type: string
 }
 
+/** What could not be checked, by the part that wanted to. */
+export interface SkippedChecks {
+  readonly transport: readonly string[]
+  readonly store: readonly string[]
+}
+
 /** What a gateway tells about its work; each is also published on the diagnostics channel `respond-async:<name>`. */
 export interface LifecycleEvents {
-  /** `skippedChecks` names what the transport wanted to check, and the broker denied to tell. */
-  started: { readonly durability: Durability; readonly skippedChecks: readonly string[] }
+  /** `skippedChecks` names what transport and store wanted to check, and were not allowed to ask. */
+  started: { readonly durability: Durability; readonly skippedChecks: SkippedChecks }
   draining: { readonly pending: number }
   stopped: Record<never, never>
   created: { readonly operation: Operation }

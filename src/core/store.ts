@@ -56,6 +56,8 @@ export type ChangeListener = (id: string, operation?: Operation) => void
 export interface Store {
   readonly name: string
   readonly durability: Durability
+  /** What it wanted to check since its start, and the server does not let this user ask. */
+  readonly skippedChecks?: readonly string[] | undefined
   readonly records: RecordSpace
   /** May be called by several users of one store; the first call connects. */
   start(): Promise<void>

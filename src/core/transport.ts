@@ -87,7 +87,7 @@ export interface Transport {
   readonly durability: Durability
   /** The largest body that the broker takes, in bytes; requests with a larger one are refused before anything is written. */
   readonly maxBodyBytes?: number | undefined
-  /** Checks at the start that the broker denied. */
+  /** What it wanted to check since its start, and the broker does not let this user ask. */
   readonly skippedChecks?: readonly string[] | undefined
   /** Each user of the transport starts it once; the first call connects. */
   start(listener?: TransportListener): Promise<void>

@@ -43,7 +43,7 @@ export function redis(options: RedisStoreOptions): RedisStore {
 
 /** A store in Redis. */
 export interface RedisStore extends Store {
-  /** Checks of the start that the server denied to this user, by the commands that they need. */
+  /** What the server did not let this user ask at the start, by the commands that it takes. */
   readonly skippedChecks: readonly string[]
   watch(listener: ChangeListener): Promise<() => Promise<void>>
 }

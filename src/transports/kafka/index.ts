@@ -13,7 +13,7 @@ export type { KafkaTopics } from './topics.js'
 export interface KafkaTransportHandle extends Transport {
   /** How many messages no handler could handle. */
   readonly parked: number
-  /** Checks at the start that the broker denied. */
+  /** What the broker did not let this user ask. */
   readonly skippedChecks: readonly string[]
 }
 

@@ -39,7 +39,7 @@ export class KafkaTransport implements Transport {
   #starting: Promise<void> | undefined
   #users = 0
   #parked = 0
-  #skippedChecks: readonly string[] = []
+  readonly #skippedChecks = new Set<string>()
 
   constructor(settings: KafkaSettings) {
     const { client, clock, inFlight, maxBodyBytes, topics } = settings
@@ -55,9 +55,9 @@ export class KafkaTransport implements Transport {
     return this.#parked
   }
 
-  /** Checks that the broker denied. */
+  /** What the broker did not let this user ask, of all readings. */
   get skippedChecks(): readonly string[] {
-    return this.#skippedChecks
+    return [...this.#skippedChecks]
   }
 
   async start(listener?: TransportListener): Promise<void> {
@@ -132,7 +132,7 @@ export class KafkaTransport implements Transport {
     if (topics.length === 0) throw new GatewayError('ERR_CONFIG', `kafka() was given no topics.${channel} to read.`)
     await this.#topics.check(topics, client, this.#pause)
     if (channel === 'results' && kind.kind !== 'replay') {
-      this.#skippedChecks = this.#topics.refuseCompacted(topics).map((topic) => `cleanup.policy of ${topic}`)
+      for (const topic of this.#topics.refuseCompacted(topics)) this.#skippedChecks.add(`cleanup.policy of ${topic}`)
     }
     const group = kind.kind === 'shared' ? `${groupPrefix}${kind.group}` : undefined
     const park = (record: IncomingRecord, from: string) => this.#park(record, from)

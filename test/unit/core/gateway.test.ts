@@ -28,8 +28,34 @@ describe('start', () => {
     await started
     expect(gateway.isReady).toBe(true)
     expect(calls).toEqual(['start', 'start', 'subscribe', 'subscribe', 'watch'])
-    expect(heard).toEqual([{ durability: { class: 'process' }, skippedChecks: [] }])
+    expect(heard).toEqual([{ durability: { class: 'process' }, skippedChecks: { transport: [], store: [] } }])
     expect(noted).toEqual(['started'])
+  })
+
+  it('tells what transport and store were not allowed to check, as it is after the start', async () => {
+    const denied = <T extends object>(part: T, ...names: string[]): T => {
+      let found: string[] = []
+      const start = async () => {
+        await (Reflect.get(part, 'start') as () => Promise<void>).call(part)
+        found = names
+      }
+      const get = (_: T, name: string) => {
+        if (name === 'skippedChecks') return found
+        if (name === 'start') return start
+        const value = Reflect.get(part, name)
+        return typeof value === 'function' ? value.bind(part) : value
+      }
+      return new Proxy(part, { get } as ProxyHandler<T>)
+    }
+    const gateway = createGateway({
+      transport: denied(memoryTransport(), 'cleanup.policy of results'),
+      store: denied(memoryStore(), 'CONFIG GET appendfsync'),
+    })
+    const heard: unknown[] = []
+    gateway.on('started', ({ skippedChecks }) => heard.push(skippedChecks))
+    await gateway.start()
+    expect(heard).toEqual([{ transport: ['cleanup.policy of results'], store: ['CONFIG GET appendfsync'] }])
+    await gateway.close()
   })
 
   it('FM-C6 requests are taken only when results will be seen', async () => {
