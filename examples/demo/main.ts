@@ -38,6 +38,9 @@ async function checkOnce(settings: Settings): Promise<void> {
 /** Keeps gateways and workers running, each in a process of its own; SIGTERM and SIGINT drain all of them. */
 async function serveApart(settings: Settings): Promise<void> {
   const { transport, store, instances, workers, prefix } = settings
+  console.log(toShell(documentedScenarios(settings.waitMs), `http://localhost:${settings.port}`))
+  console.log('\n# The lines above work with every gateway, as soon as they are up; the other ports are named below.')
+  console.log('# Each username exists once: to run all lines again, start it with another DEMO_PREFIX.')
   console.log(`# ${describe(settings)}, over ${transport}, kept in ${store}, names begin with ${prefix}`)
   const many = (kind: Role['kind'], count: number) => Array.from({ length: count }, (_, index) => ({ kind, index }))
   const supervised = supervise([...many('gateway', instances), ...many('worker', workers)])

@@ -4,6 +4,8 @@ import { openParts } from './parts.js'
 import type { Role, Settings } from './settings.js'
 import { createUserWorker } from './worker.js'
 
+const EXIT_MS = 2000
+
 /** Is one process of many until it is told to end; then it drains. */
 export async function runRole(settings: Settings, { kind, index }: Role): Promise<void> {
   const ended = untilTold()
@@ -15,6 +17,8 @@ export async function runRole(settings: Settings, { kind, index }: Role): Promis
   await parts.close()
   // The channel to the parent would keep the process alive.
   if (process.connected) process.disconnect()
+  // And so would what a client leaves behind that a broker did not let go in time.
+  setTimeout(() => process.exit(), EXIT_MS).unref()
 }
 
 type Parts = Awaited<ReturnType<typeof openParts>>

@@ -1,10 +1,16 @@
 import { type ChildProcess, spawn } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { afterEach, describe, expect, it } from 'vitest'
+import { Redis } from 'ioredis'
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { type Role, readSettings, UsageError } from '../../examples/demo/settings.js'
 import { type Supervised, supervise } from '../../examples/demo/supervisor.js'
-import { startChild } from './child.js'
+import { KafkaBroker } from '../../scripts/brokers/kafka.js'
+import { whyNoKafka } from '../../scripts/brokers/kafka-jars.js'
+import { until as eventually } from '../../src/testing/contract.js'
+import { missingRedis, REDIS_URL } from '../support/redis/clients.js'
+import { type Child, startChild } from './child.js'
 
 const MAIN = 'examples/demo/main.ts'
 const OPEN: Supervised[] = []
@@ -119,3 +125,124 @@ describe('the options of the demo', () => {
     expect(child.output()).toContain('--instances 2 needs a store that processes can share')
   })
 })
+
+/** Why the demo cannot run over Kafka and Redis here; a failure instead where all servers are required. */
+async function whyNot(): Promise<string | undefined> {
+  const noKafka = whyNoKafka()
+  if (noKafka === undefined) return missingRedis()
+  if (process.env['REQUIRE_BROKERS'] === '1') throw new Error(noKafka)
+  process.stderr.write(`demo over Kafka: skipped, ${noKafka}\n`)
+  return noKafka
+}
+
+const within = (ms: number, condition: () => boolean | Promise<boolean>) => eventually(condition, ms)
+
+const missing = await whyNot()
+
+describe.skipIf(missing !== undefined)(
+  `the demo over Kafka and Redis${missing ? ` (skipped: ${missing})` : ''}`,
+  () => {
+    const prefix = `demo${randomBytes(4).toString('hex')}`
+    const broker = new KafkaBroker()
+    let demo: Child
+    const origin = (index: number) => `http://127.0.0.1:${demo.port + index}`
+    const health = (index: number) =>
+      fetch(`${origin(index)}/healthz`).then(
+        ({ status }) => status,
+        () => 0,
+      )
+    const healthy = async (...indexes: number[]) => {
+      for (const index of indexes) await within(60_000, async () => (await health(index)) === 200)
+    }
+    const post = (index: number, body: object, headers = {}) =>
+      fetch(`${origin(index)}/users`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json', ...headers },
+        body: JSON.stringify(body),
+      })
+    const LATER = { prefer: 'respond-async' }
+    /** The ids of all processes that a role has had so far. */
+    const pids = (role: string) =>
+      [...demo.output().matchAll(new RegExp(`^${role} .*pid (\\d+)$`, 'gm'))].map(([, pid]) => Number(pid))
+    const killed = async (role: string) => {
+      const before = pids(role)
+      process.kill(before.at(-1) ?? 0, 'SIGKILL')
+      const at = performance.now()
+      await within(60_000, () => pids(role).length === before.length + 1)
+      return performance.now() - at
+    }
+
+    beforeAll(async () => {
+      await broker.start()
+      const args = ['--transport', 'kafka', '--store', 'redis', '--instances', '2', '--workers', '2']
+      const env = { DEMO_PREFIX: prefix, KAFKA_BROKERS: broker.address, REDIS_URL }
+      demo = await startChild(MAIN, { args, env })
+      for (const role of ['gateway 0', 'gateway 1', 'worker 0', 'worker 1'])
+        await within(90_000, () => pids(role).length === 1)
+      await healthy(0, 1)
+    }, 240_000)
+    afterAll(async () => {
+      await demo?.stop()
+      await broker.stop('SIGKILL')
+      broker.remove()
+      const redis = new Redis(REDIS_URL)
+      for await (const keys of redis.scanStream({ match: `${prefix}:*`, count: 500 }))
+        if (keys.length > 0) await redis.del(...keys)
+      redis.disconnect()
+    }, 60_000)
+
+    it('prints what to try, and answers at either gateway', async () => {
+      expect(demo.output()).toContain(`curl -`)
+      for (const index of [0, 1]) {
+        const answer = await post(index, { username: `ada-${index}` }, { prefer: 'wait=20' })
+        expect(answer.status).toBe(201)
+        const seen = () => fetch(origin(1 - index) + answer.headers.get('location')).then(({ status }) => status)
+        await expect.poll(seen, { timeout: 10_000 }).toBe(200)
+      }
+      expect((await post(1, { username: 'ada-0' }, { prefer: 'wait=20' })).status).toBe(409)
+    }, 60_000)
+
+    it('what was asked at the one is polled, streamed and canceled at the other', async () => {
+      const asked = await post(0, { username: 'late', simulate: { delayMs: 1000 } }, LATER)
+      expect(asked.status).toBe(202)
+      const path = asked.headers.get('location') ?? ''
+      const events = await fetch(`${origin(1)}${path}/events`, { headers: { accept: 'text/event-stream' } })
+      const polled = await fetch(origin(1) + path, { headers: { prefer: 'wait=20' } })
+      expect([polled.status, await polled.json()]).toEqual([201, expect.objectContaining({ username: 'late' })])
+      expect(await events.text()).toContain('succeeded')
+      const never = await post(1, { username: 'never', simulate: { outcome: 'never' } }, LATER)
+      const other = origin(0) + never.headers.get('location')
+      expect((await fetch(other, { method: 'DELETE' })).status).toBeLessThan(300)
+      const ended = await fetch(`${origin(1)}${never.headers.get('location')}?follow=false`)
+      expect(await ended.json()).toMatchObject({ status: 'canceled' })
+    }, 60_000)
+
+    it('a gateway and a worker that are killed are started again after a second, and nothing accepted is lost', async () => {
+      const asked = await post(0, { username: 'survivor', simulate: { delayMs: 2000 } }, LATER)
+      const path = asked.headers.get('location') ?? ''
+      expect(await killed('gateway 0')).toBeGreaterThanOrEqual(900)
+      expect(await killed('worker 0')).toBeGreaterThanOrEqual(900)
+      await healthy(0)
+      const done = async () => {
+        const answer = await fetch(`${origin(0)}${path}?follow=false`)
+        return ((await answer.json()) as { status: string }).status
+      }
+      // A member of a group that was killed is missed after its session of 15 s.
+      await expect.poll(done, { timeout: 60_000 }).toBe('succeeded')
+    }, 150_000)
+
+    it('is not healthy while the broker is stopped, and healthy again after that', async () => {
+      await broker.stop()
+      for (const index of [0, 1]) await expect.poll(() => health(index), { timeout: 30_000 }).toBe(503)
+      await broker.start()
+      await healthy(0, 1)
+      expect((await post(0, { username: 'afterwards' }, { prefer: 'wait=20' })).status).toBeLessThan(300)
+    }, 180_000)
+
+    it('drains and ends with 0 when the first process is told to end', async () => {
+      expect(await demo.stop()).toBe(0)
+      expect(demo.output()).toContain('drained')
+      for (const pid of [...pids('gateway 0'), ...pids('worker 1')]) expect(() => process.kill(pid, 0)).toThrow('ESRCH')
+    }, 60_000)
+  },
+)

@@ -23,6 +23,7 @@ export interface MemberOptions {
 }
 
 const RETRY_MS = 500
+const END_ATTEMPTS = 8
 /** A member hears of a rebalance with its next heartbeat. */
 const HEARTBEAT_MS = 1000
 
@@ -30,6 +31,8 @@ const HEARTBEAT_MS = 1000
 export class Membership {
   readonly #parts: MembershipParts
   #consumer: Consumer
+  /** Those that are still leaving. */
+  readonly #replaced = new Set<Consumer>()
   #isClosed = false
   #lastBeat = 0
   #joins = 0
@@ -69,7 +72,7 @@ export class Membership {
 
   async close(): Promise<void> {
     this.#isClosed = true
-    await this.#consumer.close(true)
+    await Promise.all([this.#consumer, ...this.#replaced].map(end))
   }
 
   #make(): Consumer {
@@ -128,7 +131,8 @@ export class Membership {
     this.#parts.request.failed(error)
     this.#consumer = this.#make()
     this.#lastBeat = Date.now()
-    void endQuietly(consumer)
+    this.#replaced.add(consumer)
+    void end(consumer).then(() => this.#replaced.delete(consumer))
     this.#rejoin(this.#consumer)
   }
 
@@ -141,12 +145,14 @@ export class Membership {
   }
 }
 
-/** A consumer that has been replaced owes nobody anything. */
-async function endQuietly(consumer: Consumer): Promise<void> {
-  try {
-    await consumer.close(true)
-  } catch {
-    // Its session ends by itself.
+/** A consumer that cannot leave its group keeps its connections, and with them the process; so it is told again. */
+async function end(consumer: Consumer): Promise<void> {
+  for (let attempt = 1; attempt <= END_ATTEMPTS; attempt += 1) {
+    try {
+      return await consumer.close(true)
+    } catch {
+      await new Promise((resolve) => setTimeout(resolve, RETRY_MS))
+    }
   }
 }
 
