@@ -125,10 +125,13 @@ function owned({ gateways, workers, broker, store }: World, random: () => number
     end: async () => void (hit && !hit.isUp && (await hit.start())),
   })
   if (!broker && !store) return [...inMemory(gateways), freeze]
+  const ofWorkers = ended('worker killed', workers, (member) => member.kill())
+  // What a store in memory holds ends with its gateway, as its durability says.
+  if (!store) return [freeze, ofWorkers]
   return [
     ended('gateway killed', gateways, (member) => member.kill()),
     freeze,
-    ended('worker killed', workers, (member) => member.kill()),
+    ofWorkers,
     ended('gateway drained', gateways, (member) => member.stop()),
   ]
 }

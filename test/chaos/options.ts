@@ -46,12 +46,15 @@ export function readOptions(args: readonly string[]): RunOptions {
   if (values.help) throw new Error(HELP)
   const given = values as Readonly<Record<string, string | boolean | undefined>>
   const transport = choice(given, 'transport', ['memory', 'amqp', 'kafka'] as const)
+  const store = choice(given, 'store', ['memory', 'redis', 'postgres'] as const)
   const isMemory = transport === 'memory'
+  if (store === 'memory' && given['kill-every'] !== undefined)
+    throw new Error(`--kill-every needs a store that outlives its gateways.\n${HELP}`)
   return {
     transport,
-    store: choice(given, 'store', ['memory', 'redis', 'postgres'] as const),
-    // In memory all is one process.
-    gateways: isMemory ? 1 : number(given, 'gateways', 2),
+    store,
+    // In memory all is one process, and a store in memory is of one gateway.
+    gateways: isMemory || store === 'memory' ? 1 : number(given, 'gateways', 2),
     workers: isMemory ? 0 : number(given, 'workers', 2),
     rate: number(given, 'rate', 100),
     seconds: number(given, 'seconds', 60),

@@ -16,6 +16,8 @@ import { startWorld, type World } from './world.js'
 
 /** Between the first successes behind a healing and the next fault. */
 const QUIET_MS = 1000
+/** A RabbitMQ 3.10 that is killed within half a second of the first declaration of a queue may leave it without leader. */
+const WARM_UP_MS = 2000
 /** Longer than the lease of a relay that was killed. */
 const SETTLE_MS = 75_000
 const LAST_LOOKS = 32
@@ -90,11 +92,15 @@ export class Run {
     const { faults: names, rounds, soak } = this.#options
     if (soak && names.length === 0) return
     const all = faultsOf(world, this.#random)
+    const unknown = names.filter((each) => !all.some(({ name }) => name.startsWith(each)))
+    if (unknown.length > 0)
+      throw new Error(
+        `There is no fault ${unknown.join(', ')} here; there are: ${all.map(({ name }) => name).join(', ')}`,
+      )
     const faults = all.filter(({ name }) => names.length === 0 || names.some((each) => name.startsWith(each)))
-    if (faults.length === 0)
-      throw new Error(`There is no such fault; there are: ${all.map(({ name }) => name).join(', ')}`)
     // Queues and pools warm up first.
     await this.#healed(world, now())
+    await sleep(WARM_UP_MS)
     for (let round = 0; round < rounds && !this.#ended; round += 1) {
       for (const fault of faults) if (!this.#ended) await this.#break(world, fault)
     }

@@ -1,5 +1,6 @@
 import type { Limits, Rule } from '../checker.js'
 import type { FaultSpan, History, Known, Try } from '../history.js'
+import { Joins } from './joins.js'
 import { Stalls } from './stalls.js'
 
 /** Everything that a gateway may answer; 409 is the worker's negative answer. */
@@ -51,9 +52,10 @@ function faultsOf({ faults }: History, part: FaultSpan['part'], manner: FaultSpa
 /** Broker or store refused: 503 at once. */
 function* refused(history: History, { graceMs }: Limits) {
   const stalls = new Stalls(history)
+  const joins = new Joins(history)
   const faults = [...faultsOf(history, 'broker', 'refused'), ...faultsOf(history, 'store', 'refused')]
   for (const [fault, each] of during(history, faults)) {
-    if (each.from < fault.from + NOTICE_MS) continue
+    if (each.from < fault.from + NOTICE_MS || (fault.part === 'broker' && joins.has(each))) continue
     const took = tookMs(each, stalls)
     if (each.status !== 503) yield `${shown(each)} although the ${fault.part} was away (${fault.name})`
     else if (took > graceMs) yield `${shown(each)} after ${Math.round(took)} ms, while the ${fault.name}`
@@ -74,7 +76,9 @@ function* silentStore(history: History, { storeTimeoutMs, graceMs }: Limits) {
 /** Broker silent: 202 when its time is up; 503 once that is known. */
 function* silentBroker(history: History, { publishTimeoutMs, graceMs }: Limits) {
   const stalls = new Stalls(history)
+  const joins = new Joins(history)
   for (const [fault, each] of during(history, faultsOf(history, 'broker', 'silent'))) {
+    if (joins.has(each)) continue
     const took = tookMs(each, stalls)
     if (each.status !== 202 && each.status !== 503 && each.story === undefined) yield `${shown(each)}, ${fault.name}`
     else if (took > publishTimeoutMs + graceMs)
@@ -85,6 +89,7 @@ function* silentBroker(history: History, { publishTimeoutMs, graceMs }: Limits) 
 /** Known to be down: refused at once, but for the one call a second that finds out whether it is back. */
 function* knownDown(history: History, { graceMs }: Limits) {
   const stalls = new Stalls(history)
+  const joins = new Joins(history)
   for (const { gateway, from, to, part } of knownSpans(history.known)) {
     const slow = history.tries.filter(
       (each) =>
@@ -92,7 +97,8 @@ function* knownDown(history: History, { graceMs }: Limits) {
         each.from >= from + NOTICE_MS &&
         each.to <= to &&
         each.status !== undefined &&
-        tookMs(each, stalls) > graceMs,
+        tookMs(each, stalls) > graceMs &&
+        !(part === 'broker' && joins.has(each)),
     )
     const probes = Math.ceil((to - from) / 1000) + 1
     if (slow.length > probes)

@@ -67,14 +67,15 @@ function* keys(history: History) {
 
 /** What was refused, each time, was not carried out. */
 function* refusals({ tries, executions }: History) {
-  const hopes = new Set(tries.filter(({ status, outcome }) => !isRefused(status, outcome)).map(({ n }) => n))
+  const hopes = new Set(tries.filter((each) => !isRefused(each)).map(({ n }) => n))
   const asked = new Set(tries.map(({ n }) => n))
   for (const { n, id } of executions) {
     if (asked.has(n) && !hopes.has(n)) yield `request ${n} was only ever refused, and carried out as ${id}`
   }
 }
 
-function isRefused(status: number | undefined, outcome: string | undefined): boolean {
+/** A client was told that nothing will come of this try. */
+export function isRefused({ status, outcome }: Try): boolean {
   return status === 429 || (status === 503 && outcome === 'not-accepted')
 }
 

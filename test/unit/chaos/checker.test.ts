@@ -165,6 +165,20 @@ describe('the checker of runs under faults', () => {
       look(7, { from: HEALED_AT }),
     ],
     [
+      'a key that comes again, at another gateway, and waits for what the first try has begun',
+      silent('broker'),
+      promise(7, { from: FAULT_AT, to: FAULT_AT + 1010 }),
+      promise(7, { from: FAULT_AT, to: FAULT_AT + 2010, gateway: 1 }),
+      look(7, { from: HEALED_AT }),
+    ],
+    [
+      'a key that comes again while the broker is away',
+      fault(),
+      promise(7, { from: FAULT_AT - 100 }),
+      promise(7, { from: FAULT_AT + 1000, to: FAULT_AT + 3000 }),
+      look(7, { from: HEALED_AT }),
+    ],
+    [
       'a gateway that ended itself before it had a success',
       fault({ from: 20_000, to: 29_000, healedAt: 30_000 }),
       { kind: 'down', gateway: 0, at: 31_000 },
