@@ -1,10 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { Admin } from '@platformatic/kafka'
+import { Admin, Consumer } from '@platformatic/kafka'
 import { createGateway, type Gateway, memoryStore } from 'respond-async'
 import { kafka } from 'respond-async/kafka'
 import { createWorker } from 'respond-async/worker'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { until } from '../../../src/testing/contract.js'
+import { encodeOwned, PROTOCOL } from '../../../src/transports/kafka/assign.js'
 import { noKafka, type TestTopics, testTopics } from '../../support/kafka.js'
 import { kafkaClients } from '../../support/kafka-clients.js'
 
@@ -104,6 +105,23 @@ for (const [name, connect] of Object.entries(kafkaClients)) {
       await owner.gateway.close()
       answer()
       await until(async () => (await stateOf(other.gateway, operation.id)) === 'succeeded', 20_000)
+    }, 60_000)
+
+    it('a gateway starts although the broker waits for a member of its group that has died', async () => {
+      const topics = await topicsOf('dead', 2)
+      const member = new Consumer({
+        bootstrapBrokers: made.brokers,
+        clientId: 'dead',
+        groupId: `${topics.results}.recorder`,
+        // It does not hear of the rebalance for longer than any other request may take.
+        ...{ sessionTimeout: 8000, heartbeatInterval: 7000, rebalanceTimeout: 16_000 },
+        protocols: [{ name: PROTOCOL, version: 1, metadata: encodeOwned([]) }],
+      })
+      keep({ close: async () => member.close(true) })
+      member.topics.trackAll(topics.results)
+      await member.joinGroup({})
+      const { gateway } = await openGateway(topics, { store: memoryStore() })
+      expect(gateway.isReady).toBe(true)
     }, 60_000)
 
     it('a worker holds a thousand requests at once, and its commits stay in order', async () => {

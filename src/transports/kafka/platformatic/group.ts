@@ -18,6 +18,7 @@ export interface MemberOptions {
   readonly sessionTimeout: number
   readonly rebalanceTimeout: number
   readonly heartbeatInterval: number
+  readonly requestTimeout: number
   readonly protocols: { readonly name: string; readonly version: number; readonly metadata: Buffer }[]
   readonly partitionAssigner: GroupPartitionsAssigner
 }
@@ -26,6 +27,8 @@ const RETRY_MS = 500
 const END_ATTEMPTS = 8
 /** A member hears of a rebalance with its next heartbeat. */
 const HEARTBEAT_MS = 1000
+/** The answer to a join comes when all members have joined, or those that died have lost their sessions; and a way back. */
+const JOIN_GRACE_MS = 5000
 
 /** The part of a reader in a consumer group: it joins, joins again whatever happens, commits and leaves. */
 export class Membership {
@@ -36,6 +39,7 @@ export class Membership {
   #isClosed = false
   #lastBeat = 0
   #joins = 0
+  #cancelWatch: (() => void) | undefined
   #handing: Promise<void> = Promise.resolve()
 
   constructor(parts: MembershipParts) {
@@ -72,6 +76,7 @@ export class Membership {
 
   async close(): Promise<void> {
     this.#isClosed = true
+    this.#cancelWatch?.()
     await Promise.all([this.#consumer, ...this.#replaced].map(end))
   }
 
@@ -85,10 +90,12 @@ export class Membership {
         return encodeOwned(request.owned())
       },
     }
+    const rebalanceTimeout = sessionTimeoutMs * 2
     const consumer = makeConsumer({
       groupId: group,
       sessionTimeout: sessionTimeoutMs,
-      rebalanceTimeout: sessionTimeoutMs * 2,
+      rebalanceTimeout,
+      requestTimeout: rebalanceTimeout + JOIN_GRACE_MS,
       heartbeatInterval: Math.min(HEARTBEAT_MS, sessionTimeoutMs),
       protocols: [protocol],
       partitionAssigner: assigner,
@@ -97,15 +104,28 @@ export class Membership {
     consumer.on('consumer:group:join', ({ assignments = [], isLeader = false }) => {
       if (consumer === this.#consumer) this.#hand(assignments, isLeader)
     })
+    consumer.on('consumer:heartbeat:start', () => this.#watchBeat(consumer))
     consumer.on('consumer:heartbeat:end', () => {
+      this.#cancelWatch?.()
       this.#lastBeat = Date.now()
     })
     consumer.on('consumer:heartbeat:error', ({ error }) => {
+      this.#cancelWatch?.()
       if (Date.now() - this.#lastBeat > sessionTimeoutMs) this.#replace(consumer, error)
     })
     // The client gives up after it could not join again; it would stay silent for ever.
     consumer.on('error' as never, ((error: unknown) => this.#replace(consumer, error)) as never)
     return consumer
+  }
+
+  /** As long as a join may take, nobody else needs to wait for a silent broker: by then the session has ended. */
+  #watchBeat(consumer: Consumer): void {
+    this.#cancelWatch?.()
+    const timer = setTimeout(() => {
+      // One that heard of a rebalance has no heartbeat under way: it joins.
+      if (consumer.isActive()) this.#replace(consumer, new Error('The broker did not answer for a whole session.'))
+    }, this.#parts.sessionTimeoutMs)
+    this.#cancelWatch = () => clearTimeout(timer)
   }
 
   #hand(assignments: readonly GroupAssignment[], isLeader: boolean): void {
