@@ -1,38 +1,57 @@
-import { createWriteStream, mkdtempSync } from 'node:fs'
+import { closeSync, mkdtempSync, openSync, writeSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { readOptions } from './options.js'
+import { type RunOptions, readRuns } from './options.js'
 import { summary } from './report.js'
 import { Run, type RunResult } from './run.js'
 
 const say = (text: string) => process.stdout.write(`${text}\n`)
 
 try {
-  const options = readOptions(process.argv.slice(2))
-  say(`${options.transport} and ${options.store}, seed ${options.seed}`)
-  // Whatever hangs: the run has an end. Start, settling and last looks take their time beside the load.
-  const loadSeconds = options.requests === undefined ? options.seconds : options.requests / options.rate
-  const limitMs = (loadSeconds * 1.5 + 240) * 1000
-  setTimeout(() => {
-    say(`The run has taken longer than ${limitMs / 1000} s.`)
-    process.exit(1)
-  }, limitMs).unref()
-  const result = await new Run(options, say).go()
-  for (const line of summary(result)) say(line)
-  if (result.violations.length > 0) {
-    say(`The history is in ${keep(result)}; seed ${options.seed}`)
-    process.exitCode = 1
+  const verdicts: Promise<void>[] = []
+  for (const options of readRuns(process.argv.slice(2))) {
+    // The next one starts its servers while this one looks how it has all ended.
+    await new Promise<void>((next, fail) => {
+      const verdict = judge(options, next)
+      verdict.catch(fail)
+      verdicts.push(verdict)
+    })
   }
+  await Promise.all(verdicts)
+  // Left to itself, Node 20 may wait for ever, at full load, for the handle of a socket that was reset.
+  process.exit()
 } catch (error) {
   say(error instanceof Error ? (error.stack ?? error.message) : String(error))
   // What runs still is ended by its guard.
   process.exit(1)
 }
 
+async function judge(options: RunOptions, afterLoad: () => void): Promise<void> {
+  const name = `${options.transport} and ${options.store}`
+  const tell = (text: string) => say(`${name}: ${text}`)
+  tell(`seed ${options.seed}`)
+  // Whatever hangs: the run has an end. Start, settling and last looks take their time beside the load.
+  const loadSeconds = options.requests === undefined ? options.seconds : options.requests / options.rate
+  const limitMs = (loadSeconds * 1.5 + 240) * 1000
+  const limit = setTimeout(() => {
+    tell(`The run has taken longer than ${limitMs / 1000} s.`)
+    process.exit(1)
+  }, limitMs)
+  const start = performance.now()
+  const result = await new Run(options, tell).go(afterLoad)
+  clearTimeout(limit)
+  for (const line of summary(result)) tell(line)
+  tell(`${Math.round((performance.now() - start) / 1000)} s in all`)
+  if (result.violations.length > 0) {
+    tell(`The history is in ${keep(result)}; seed ${options.seed}`)
+    process.exitCode = 1
+  }
+}
+
 function keep({ entries }: RunResult): string {
   const path = join(mkdtempSync(join(tmpdir(), 'respond-async-history-')), 'history.jsonl')
-  const file = createWriteStream(path)
-  for (const entry of entries) file.write(`${JSON.stringify(entry)}\n`)
-  file.end()
+  const file = openSync(path, 'w')
+  for (const entry of entries) writeSync(file, `${JSON.stringify(entry)}\n`)
+  closeSync(file)
   return path
 }

@@ -12,7 +12,7 @@ export interface RunOptions {
   /** How long requests come, in seconds; a run with `requests` ends when these are through. */
   readonly seconds: number
   readonly requests: number | undefined
-  /** Which faults, by the beginnings of their names; all by default. */
+  /** Which faults, by the beginnings of their names, and in which order; all by default. */
   readonly faults: readonly string[]
   /** How often each fault comes at most. */
   readonly rounds: number
@@ -27,14 +27,38 @@ const HELP = `npm run test:chaos -- [options]
   --transport memory|amqp|kafka   --store memory|redis|postgres
   --gateways N (2)  --workers N (2)  --rate N requests a second (100)
   --seconds N (60)  or  --requests N
-  --faults a,b      only faults whose names begin so
+  --faults a,b      only faults whose names begin so, in this order
   --rounds N        each fault comes at most so often
   --kill-every N    kills a gateway every N seconds
   --soak            no faults by default; the heap must stay flat
-  --seed N          the same choices as the run that printed it`
+  --seed N          the same choices as the run that printed it
+  --ci              two short runs, with RabbitMQ and Redis and with Kafka and PostgreSQL; further options change both`
 
-/** Reads the command line. @throws Error that says what is allowed. */
-export function readOptions(args: readonly string[]): RunOptions {
+/**
+ * What `--ci` stands for. The broker first: requests whose publish nobody has confirmed are left alone for half a minute
+ * before they are published again, and that is to pass while others come.
+ */
+const CI_RUNS = [
+  [
+    '--transport',
+    'amqp',
+    '--store',
+    'redis',
+    '--faults',
+    'broker killed,broker silent both,store killed,gateway killed',
+  ],
+  ['--transport', 'kafka', '--store', 'postgres', '--faults', 'broker restarted,gateway killed,store silent both'],
+].map((run) => [...run, '--seconds', '30', '--rate', '60', '--rounds', '1'])
+
+/** The runs that a command line asks for, one after the other. @throws Error that says what is allowed. */
+export function readRuns(args: readonly string[]): RunOptions[] {
+  if (!args.includes('--ci')) return [readOptions(args)]
+  const others = args.filter((arg) => arg !== '--ci')
+  return CI_RUNS.map((run) => readOptions([...run, ...others]))
+}
+
+/** Reads the options of one run. @throws Error that says what is allowed. */
+function readOptions(args: readonly string[]): RunOptions {
   const { values } = parseArgs({
     args: [...args],
     options: {

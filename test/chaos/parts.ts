@@ -6,7 +6,7 @@ import { memoryStore, memoryTransport } from 'respond-async/memory'
 import { migrate, postgres } from 'respond-async/postgres'
 import { redis } from 'respond-async/redis'
 import { faultyStore, faultyTransport } from 'respond-async/testing'
-import { kafka } from '../../src/transports/kafka/index.js'
+import { type KafkaClient, kafka, platformatic } from '../../src/transports/kafka/index.js'
 import type { ProcessConfig } from './config.js'
 import type { Manner } from './history.js'
 
@@ -42,8 +42,13 @@ export async function makeTransport({ transport, brokerAddress, prefix }: Proces
     case 'amqp':
       return amqp({ url: brokerAddress, prefix })
     case 'kafka':
-      return kafka({ brokers: [brokerAddress], topics: topicsOf(prefix), groupPrefix: prefix })
+      return kafka({ client: makeKafka(brokerAddress), topics: topicsOf(prefix), groupPrefix: `${prefix}.` })
   }
+}
+
+/** With the shortest sessions that brokers allow: who starts waits for those of the members that were killed. */
+function makeKafka(address: string): KafkaClient {
+  return platformatic({ bootstrapBrokers: [address], sessionTimeoutMs: 6000 })
 }
 
 /** Topics are made by those who run the broker; here that is the world. */

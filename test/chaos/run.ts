@@ -46,7 +46,8 @@ export class Run {
     this.#say = say
   }
 
-  async go(): Promise<RunResult> {
+  /** `afterLoad` is called when all requests have come, and what is broken has been put right. */
+  async go(afterLoad: () => void = () => {}): Promise<RunResult> {
     const note = (entry: Entry) => void this.#entries.push(entry)
     const world = await startWorld(this.#options, note)
     const unwatch = watchStalls((stall) => note({ kind: 'stall', who: 'harness', ...stall }))
@@ -57,6 +58,7 @@ export class Run {
       const work = [this.#load(clients), this.#breakThings(world), this.#killGateways(world)]
       const watched = this.#options.soak ? targets.map(({ port }) => watchUsage(port, () => this.#ended)) : []
       await Promise.all(work)
+      afterLoad()
       const samples = await Promise.all(watched)
       await this.#settle(clients, targets)
       const result = this.#judge(world)
@@ -69,7 +71,6 @@ export class Run {
       this.#ended = true
       clients.stop()
       unwatch()
-      closeAgent()
       await world.close()
     }
   }
@@ -97,7 +98,7 @@ export class Run {
       throw new Error(
         `There is no fault ${unknown.join(', ')} here; there are: ${all.map(({ name }) => name).join(', ')}`,
       )
-    const faults = all.filter(({ name }) => names.length === 0 || names.some((each) => name.startsWith(each)))
+    const faults = names.length === 0 ? all : names.flatMap((each) => all.filter(({ name }) => name.startsWith(each)))
     // Queues and pools warm up first.
     await this.#healed(world, now())
     await sleep(WARM_UP_MS)

@@ -1,5 +1,6 @@
 import type { Limits, Rule } from '../checker.js'
 import type { History, Try } from '../history.js'
+import { Stalls } from './stalls.js'
 
 /** The whole way: to a worker and back, while the client waited. */
 function isSuccess({ status, story }: Try): boolean {
@@ -18,6 +19,7 @@ export function firstSuccess(history: Pick<History, 'tries'>, gateway: number, f
 
 /** A gateway that runs is of use again soon after what was broken is back. */
 function* heals(history: History, { healMs, gateways }: Limits) {
+  const stalls = new Stalls(history)
   for (const [index, { name, healedAt }] of history.faults.entries()) {
     const nextAt = history.faults[index + 1]?.from ?? Number.POSITIVE_INFINITY
     for (let gateway = 0; gateway < gateways; gateway += 1) {
@@ -27,7 +29,10 @@ function* heals(history: History, { healMs, gateways }: Limits) {
       // Its own end, or the next fault, may come first.
       if (turned || !wasUp(history, gateway, healedAt)) continue
       const first = firstSuccess(history, gateway, healedAt)
-      const tookMs = Math.round((first ?? nextAt) - healedAt)
+      const until = first ?? nextAt
+      const tookMs = Math.round(
+        until - healedAt - (Number.isFinite(until) ? stalls.within(gateway, healedAt, until) : 0),
+      )
       if (tookMs > healMs) yield `gateway ${gateway} took ${tookMs} ms to its first success after the ${name}`
     }
   }

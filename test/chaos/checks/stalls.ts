@@ -26,7 +26,12 @@ export class Stalls {
       }
     }
     let total = 0
-    for (const stall of found) total += Math.max(0, Math.min(stall.to, to) - Math.max(stall.from, from))
+    let counted = from
+    // Both may have stood still at once, which counts once.
+    for (const stall of [...found].sort((a, b) => a.from - b.from)) {
+      total += Math.max(0, Math.min(stall.to, to) - Math.max(stall.from, counted))
+      counted = Math.max(counted, stall.to)
+    }
     return total
   }
 }

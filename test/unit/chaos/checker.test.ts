@@ -79,6 +79,12 @@ const PLANTED: Readonly<Record<string, readonly (readonly [what: string, ...entr
       attempt(7, { from: 700, to: 3200 }),
       stall(1, 700, 3200),
     ],
+    [
+      'one for whose time two stalls at once are half an excuse',
+      attempt(7, { from: 700, to: 3400 }),
+      stall(0, 700, 1000),
+      { kind: 'stall', who: 'harness', from: 700, to: 1000 },
+    ],
     ['one that a short stall does not excuse', attempt(7, { from: 700, to: 3200 }), stall(0, 700, 900)],
   ],
   'every answer is foreseen': [['an internal error', refusal(7, { status: 500, outcome: undefined })]],
