@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { Admin } from '@platformatic/kafka'
 import { createGateway, memoryStore } from 'respond-async'
-import { kafka } from 'respond-async/kafka'
+import { kafka, platformatic } from 'respond-async/kafka'
 import { createWorker } from 'respond-async/worker'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { KafkaBroker } from '../../../scripts/brokers/kafka.js'
@@ -95,4 +96,27 @@ describe.skipIf(missing !== undefined)(`a broker that is killed${missing ? ` (sk
       }
     }, 150_000)
   }
+
+  it('a member whose heartbeat has failed once is in its group afterwards', async () => {
+    const topics = { requests: await made.create('heartbeat.requests', 2) }
+    const sessionTimeoutMs = 15_000
+    const client = platformatic({ bootstrapBrokers: made.brokers, sessionTimeoutMs })
+    const group = `${made.prefix}.heartbeat`
+    const worker = createWorker<Events>({ transport: kafka({ client, topics }), group, onError: () => {} })
+    worker.handle('Ask', async ({ data }) => ({ type: 'Answered', data }))
+    const admin = new Admin({ clientId: group, bootstrapBrokers: made.brokers })
+    try {
+      await worker.start()
+      await broker.stop('SIGKILL')
+      // Long enough for a heartbeat to fail, and shorter than the session.
+      await sleep(4500)
+      await broker.start()
+      await sleep(sessionTimeoutMs + 2000)
+      const found = await admin.describeGroups({ groups: [group] })
+      expect(found.get(group)).toMatchObject({ state: 'STABLE', members: expect.toSatisfy(({ size }) => size === 1) })
+    } finally {
+      await admin.close()
+      await worker.close()
+    }
+  }, 90_000)
 })

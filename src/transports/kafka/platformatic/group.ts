@@ -111,7 +111,10 @@ export class Membership {
     })
     consumer.on('consumer:heartbeat:error', ({ error }) => {
       this.#cancelWatch?.()
+      if (consumer !== this.#consumer) return
       if (Date.now() - this.#lastBeat > sessionTimeoutMs) this.#replace(consumer, error)
+      // The client says nothing more to the group after that, which would go on without it for ever.
+      else this.#rejoin(consumer)
     })
     // The client gives up after it could not join again; it would stay silent for ever.
     consumer.on('error' as never, ((error: unknown) => this.#replace(consumer, error)) as never)
@@ -157,11 +160,8 @@ export class Membership {
   }
 
   #rejoin(consumer: Consumer): void {
-    consumer.joinGroup({}).catch(() => {
-      setTimeout(() => {
-        if (!this.#isClosed && consumer === this.#consumer) this.#rejoin(consumer)
-      }, RETRY_MS)
-    })
+    if (this.#isClosed || consumer !== this.#consumer) return
+    consumer.joinGroup({}).catch(() => setTimeout(() => this.#rejoin(consumer), RETRY_MS))
   }
 }
 
