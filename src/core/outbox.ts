@@ -1,10 +1,11 @@
-import { type ErrorCode, toGatewayError } from './errors.js'
+import { type ErrorCode, GatewayError, toGatewayError } from './errors.js'
 import type { EventMessage } from './event.js'
 import type { Operation } from './operation.js'
 import type { GatewayParts } from './parts.js'
 import type { Confirmation } from './pending-request.js'
 
-type Attempt = Confirmation | 'refused'
+/** `doubtful`: certainly not published, and whether the operation has been ended for it is unknown. */
+type Attempt = Confirmation | 'refused' | 'doubtful'
 
 const LEASE_MS = 30_000
 const LEASE_LIMIT = 500
@@ -113,9 +114,10 @@ export class Outbox {
     this.letGo(id)
     if (attempt === 'refused') return
     const { pending, storeKind } = this.#parts
-    if (attempt === 'unconfirmed') this.block(id, message)
+    if (attempt !== 'confirmed') this.block(id, message)
     else if (storeKind !== 'none') this.#confirmed.push(id)
-    pending.confirm(id, attempt)
+    if (attempt === 'doubtful') pending.doubt(id, doubt(id))
+    else pending.confirm(id, attempt)
   }
 
   /** Publishes once more. Never rejects. */
@@ -129,25 +131,25 @@ export class Outbox {
       )
   }
 
-  /** What a failed publish means; never rejects. `refused` only when the operation could be ended accordingly. */
+  /** What a failed publish means; never rejects. `refused` only when the operation has been ended accordingly. */
   async #judge(id: string, error: unknown, isFirst: boolean): Promise<Attempt> {
     const { code, message } = toGatewayError(error)
     // An earlier attempt may have got through: a broker that is away now says nothing about it.
     const isCertain = REFUSALS.has(code) && (isFirst || code !== 'ERR_TRANSPORT_UNAVAILABLE')
     // That the broker is away is told by the breaker.
     if (!isCertain || code !== 'ERR_TRANSPORT_UNAVAILABLE') this.#parts.lifecycle.error(error)
-    return isCertain && (await this.#refuse(id, message, isFirst)) ? 'refused' : 'unconfirmed'
+    return isCertain ? this.#refuse(id, message, isFirst) : 'unconfirmed'
   }
 
-  async #refuse(id: string, message: string, releaseKey: boolean): Promise<boolean> {
+  async #refuse(id: string, message: string, releaseKey: boolean): Promise<Attempt> {
     try {
       // Without the key to release, it is not known whether an earlier attempt has got through.
       const code = releaseKey ? 'ERR_PUBLISH_REJECTED' : 'ERR_PUBLISH_UNCONFIRMED'
       const settled = await this.#parts.settle(id, { state: 'failed', error: { code, message }, releaseKey })
-      return settled !== undefined && settled.verdict !== 'stale'
+      return settled !== undefined && settled.verdict !== 'stale' ? 'refused' : 'unconfirmed'
     } catch (error) {
       this.#parts.lifecycle.error(error)
-      return false
+      return 'doubtful'
     }
   }
 
@@ -194,7 +196,7 @@ export class Outbox {
     for (const { id, request } of operations) {
       if (request === undefined) continue
       const attempt = await this.#attempt(id, request)
-      if (attempt === 'unconfirmed') return
+      if (attempt === 'unconfirmed' || attempt === 'doubtful') return
       if (attempt === 'confirmed') await this.#parts.store.markPublished([id], token)
       this.unblock(id, request)
     }
@@ -209,4 +211,9 @@ export class Outbox {
       }
     }
   }
+}
+
+function doubt(operationId: string): GatewayError {
+  const text = 'The request could not be published, and the store did not say whether that is written down.'
+  return new GatewayError('ERR_STORE_UNAVAILABLE', text, { operationId, outcome: 'unknown' })
 }

@@ -1,4 +1,5 @@
 import { Deadline, type Deadlines } from './deadlines.js'
+import type { GatewayError } from './errors.js'
 import type { Event } from './event.js'
 import { isEnded, type Operation } from './operation.js'
 
@@ -9,13 +10,15 @@ import { isEnded, type Operation } from './operation.js'
 export type OnGone = (listener: (reason?: unknown) => void) => () => void
 
 /**
- * How a wait ends: with the operation as the store decided it, and perhaps a view of its result; because time is up; because it is unknown whether the
- * request was published; because the one who waits has left; or because the gateway shuts down.
+ * How a wait ends: with the operation as the store decided it, and perhaps a view of its result; because time is up;
+ * because it is unknown whether the request was published; because the one who waits has left; because the gateway shuts
+ * down; or because it was refused, and the store may know that or not.
  */
 export type WaitEnd =
   | { readonly kind: 'changed'; readonly operation: Operation; readonly event?: Event | undefined }
   | { readonly kind: 'due' | 'unconfirmed' | 'shutdown' }
   | { readonly kind: 'gone'; readonly reason: unknown }
+  | { readonly kind: 'doubtful'; readonly error: GatewayError }
 
 /** Hears of the end of a wait. An object, as a closure keeps more memory alive. */
 export interface EndListener {

@@ -1,4 +1,5 @@
 import type { Deadlines } from './deadlines.js'
+import type { GatewayError } from './errors.js'
 import type { Event } from './event.js'
 import type { Operation } from './operation.js'
 import {
@@ -93,6 +94,14 @@ export class PendingRequests implements PendingRegistry {
     const all = this.#running.get(id)?.waiting
     if (all instanceof Set) for (const pending of [...all]) pending.confirm(confirmation)
     else all?.confirm(confirmation)
+  }
+
+  /** The request was not published, and may have ended for it: neither a promise nor a refusal of it would be true. */
+  doubt(id: string, error: GatewayError): void {
+    for (const pending of this.#of(id)) {
+      if (pending.isObserver) pending.confirm('unconfirmed')
+      else pending.end({ kind: 'doubtful', error })
+    }
   }
 
   /** Ends every wait, or those of observers, now and from now on, as the process is about to stop. */

@@ -27,6 +27,7 @@ export class Replies {
       this.#parts.lifecycle.note('gone', { id: known.id })
       return Promise.reject(end.reason)
     }
+    if (end.kind === 'doubtful') return Promise.reject(end.error)
     return this.#lookAgain(known, end.kind === 'due' ? because : end.kind)
   }
 

@@ -116,12 +116,38 @@ describe('outbox: the first publish', () => {
     const complete = store.complete.bind(store)
     store.complete = () => Promise.reject(new Error('ECONNRESET'))
     const { ask, ids, gateway, errors } = await openScripted([REJECTED, REJECTED], { clock, store })
-    expect(await ask.request({ n: 1 })).toMatchObject({ kind: 'accepted', because: 'unconfirmed' })
+    const reply = ask.request({ n: 1 })
+    await expect(reply).rejects.toMatchObject({ code: 'ERR_STORE_UNAVAILABLE', details: { outcome: 'unknown' } })
     expect(errors).toMatchObject([{ code: 'ERR_PUBLISH_REJECTED' }, { code: 'ERR_STORE_UNAVAILABLE' }])
     store.complete = complete
     await clock.advance(7000)
     expect(ids()).toHaveLength(2)
     expect(await gateway.operations.get(String(ids()[0]))).toMatchObject({ state: 'failed' })
+  })
+})
+
+describe('outbox: a refusal whose write is answered too late', () => {
+  it('is no promise: the operation may have ended by it, and a retry begins anew', async () => {
+    const clock = createFakeClock()
+    // One that tells nobody of changes, or cannot at the moment.
+    const store: Store = Object.assign(memoryStore({ clock }), { watch: undefined as never })
+    const complete = store.complete.bind(store)
+    store.complete = async (...given) => {
+      await complete(...given)
+      return new Promise(() => {})
+    }
+    const { ask, ids } = await openScripted([AWAY], { clock, store })
+    const first = ask.request({ n: 1 }, { idempotencyKey: 'k' })
+    const told = expect(first).rejects.toMatchObject({
+      code: 'ERR_STORE_UNAVAILABLE',
+      details: { outcome: 'unknown', operationId: expect.any(String) },
+    })
+    await clock.advance(1100)
+    await told
+    store.complete = complete
+    const again = await ask.request({ n: 1 }, { idempotencyKey: 'k', waitMs: 0 })
+    expect(again).toMatchObject({ kind: 'accepted' })
+    expect(new Set(ids()).size).toBe(2)
   })
 })
 
