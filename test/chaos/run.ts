@@ -49,7 +49,9 @@ export class Run {
   /** `afterLoad` is called when all requests have come, and what is broken has been put right. */
   async go(afterLoad: () => void = () => {}): Promise<RunResult> {
     const note = (entry: Entry) => void this.#entries.push(entry)
+    const start = now()
     const world = await startWorld(this.#options, note)
+    this.#say(`all runs after ${inSeconds(now() - start)}`)
     const unwatch = watchStalls((stall) => note({ kind: 'stall', who: 'harness', ...stall }))
     const targets = world.gateways.map(({ index, port }) => ({ index, port }))
     const clients = new Clients({ targets, note, random: this.#random })
@@ -60,7 +62,9 @@ export class Run {
       await Promise.all(work)
       afterLoad()
       const samples = await Promise.all(watched)
+      const settling = now()
       await this.#settle(clients, targets)
+      this.#say(`all was looked at ${inSeconds(now() - settling)} later`)
       const result = this.#judge(world)
       if (!this.#options.soak) return result
       closeAgent()
@@ -86,7 +90,7 @@ export class Run {
       await sleep(5)
     }
     this.#ended = true
-    this.#say(`${total} requests asked for in ${((now() - start) / 1000).toFixed(1)} s`)
+    this.#say(`${total} requests asked for in ${inSeconds(now() - start)}`)
   }
 
   async #breakThings(world: World): Promise<void> {
@@ -182,6 +186,10 @@ export class Run {
     const limits = { ...SETTINGS, graceMs: GRACE_MS, healMs: HEAL_MS, gateways: this.#options.gateways }
     return { history, entries, violations: violationsOf(history, limits), wishes: this.#wishes }
   }
+}
+
+function inSeconds(ms: number): string {
+  return `${(ms / 1000).toFixed(1)} s`
 }
 
 function leaksAt(samples: readonly Usage[], before: Usage | undefined, after: Usage | undefined): Violation[] {
