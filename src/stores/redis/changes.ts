@@ -1,5 +1,6 @@
 import type { Operation } from '../../core/operation.js'
 import type { ChangeListener } from '../../core/store.js'
+import { Warnings } from '../warnings.js'
 import type { RedisConnection } from './connection.js'
 import { isDenied } from './errors.js'
 import type { Scripts } from './runner.js'
@@ -21,6 +22,7 @@ export interface ChangesOptions {
  */
 export class Changes {
   readonly #options: ChangesOptions
+  readonly #warnings = new Warnings()
   #listeners: readonly ChangeListener[] = []
   #stop: Promise<() => void> | undefined
 
@@ -81,9 +83,13 @@ export class Changes {
   }
 
   #hear(text: string): void {
-    const [self, ids] = JSON.parse(text) as [string, readonly string[]]
-    if (self === this.#options.self) return
-    for (const id of ids) this.notify(id)
+    const message = parse(text)
+    if (message === undefined) {
+      // Anybody who may use the server can send anything on the channel.
+      this.#warnings.tell(`What is no announcement comes on ${this.#options.prefix}changes, and is passed over.`)
+    } else if (message.self !== this.#options.self) {
+      for (const id of message.ids) this.notify(id)
+    }
   }
 
   /** Reads the log that the scripts keep while somebody polls. */
@@ -105,4 +111,17 @@ export class Changes {
     const [last = '', ...texts] = (await this.#options.scripts.run(POLL, [after])) as string[]
     return { last, texts }
   }
+}
+
+/** Who changed which operations; nothing where the text does not say that. */
+function parse(text: string): { readonly self: string; readonly ids: readonly string[] } | undefined {
+  let value: unknown
+  try {
+    value = JSON.parse(text)
+  } catch {
+    return undefined
+  }
+  const [self, ids] = Array.isArray(value) ? (value as unknown[]) : []
+  const isMessage = typeof self === 'string' && Array.isArray(ids) && ids.every((id) => typeof id === 'string')
+  return isMessage ? { self, ids } : undefined
 }
