@@ -1,3 +1,4 @@
+import { Warnings } from '../warnings.js'
 import type { PostgresClient } from './client.js'
 
 /** A connection of its own for LISTEN, not yet connected: `pg.Client` is one. */
@@ -32,12 +33,21 @@ interface SelfListening {
   listen(channel: string, onPayload: (payload: string) => void): Promise<() => Promise<unknown>>
 }
 
+interface Loss {
+  /** Makes the next one. */
+  readonly connect: () => ListenConnection
+  readonly cause: unknown
+}
+
 /** Keeps a LISTEN alive; while it is not, changes are asked for. */
 export class Listening {
   readonly #options: ListeningOptions
+  readonly #warnings = new Warnings()
   #connection: ListenConnection | undefined
   #unlisten: (() => Promise<unknown>) | undefined
-  #timer: NodeJS.Timeout | undefined
+  #reconnect: NodeJS.Timeout | undefined
+  #asking: NodeJS.Timeout | undefined
+  #isListening = false
   #heartbeat: NodeJS.Timeout | undefined
   #delayMs: number
   #isClosed = false
@@ -57,7 +67,8 @@ export class Listening {
 
   async close(): Promise<void> {
     this.#isClosed = true
-    clearTimeout(this.#timer)
+    clearTimeout(this.#reconnect)
+    clearTimeout(this.#asking)
     clearInterval(this.#heartbeat)
     const connection = this.#connection
     this.#connection = undefined
@@ -69,56 +80,67 @@ export class Listening {
   async #connect(connect: () => ListenConnection): Promise<void> {
     const connection = connect()
     this.#connection = connection
-    const lost = () => this.#lost(connection, connect)
+    const lost = (cause?: unknown) => this.#lost(connection, { connect, cause })
     connection.on('error', lost)
-    connection.on('end', lost)
+    connection.on('end', () => lost())
     connection.on('notification', ({ payload }: { payload?: string }) => this.#options.onPayload(payload ?? ''))
     try {
       await connection.connect()
       await connection.query(`LISTEN "${this.#options.channel}"`)
-    } catch {
-      lost()
+    } catch (error) {
+      lost(error)
       return
     }
     if (this.#connection !== connection) return
+    this.#isListening = true
+    clearTimeout(this.#asking)
     this.#delayMs = this.#options.pollMs
     this.#heartbeat = setInterval(() => this.#beat(connection, lost), HEARTBEAT_MS).unref()
     // What was announced before somebody listened is asked for once.
     await this.#options.onGap().catch(() => {})
   }
 
-  #beat(connection: ListenConnection, lost: () => void): void {
-    const late = setTimeout(lost, HEARTBEAT_MS).unref()
+  #beat(connection: ListenConnection, lost: (cause?: unknown) => void): void {
+    const late = setTimeout(() => lost(), HEARTBEAT_MS).unref()
     connection.query('select 1').then(
       () => clearTimeout(late),
-      () => {
+      (error: unknown) => {
         clearTimeout(late)
-        lost()
+        lost(error)
       },
     )
   }
 
-  #lost(connection: ListenConnection, connect: () => ListenConnection): void {
+  #lost(connection: ListenConnection, { connect, cause }: Loss): void {
     if (this.#isClosed || this.#connection !== connection) return
     this.#connection = undefined
+    this.#isListening = false
     clearInterval(this.#heartbeat)
     connection.end().catch(() => {})
+    const { pollMs } = this.#options
+    this.#warnings.tell(
+      `There is no connection of \`listen\`: until there is, changes are asked for every ${pollMs} ms.`,
+      cause,
+    )
+    this.#ask()
     this.#delayMs = Math.min(this.#delayMs * 2, MAX_DELAY_MS)
-    this.#later(this.#delayMs, () => this.#connect(connect))
+    this.#reconnect = later(this.#delayMs, () => this.#connect(connect))
   }
 
+  /** Asks again and again until somebody listens; called once more, it goes on as one. */
   #ask(): void {
-    this.#later(this.#options.pollMs, async () => {
+    clearTimeout(this.#asking)
+    if (this.#isListening || this.#isClosed) return
+    this.#asking = later(this.#options.pollMs, async () => {
       await this.#options.onGap().catch(() => {})
       this.#ask()
     })
   }
+}
 
-  /** With a share of chance, so that many instances do not come back in one moment. */
-  #later(ms: number, step: () => Promise<void>): void {
-    if (this.#isClosed) return
-    this.#timer = setTimeout(() => void step(), ms * (0.75 + Math.random() / 2)).unref()
-  }
+/** With a share of chance, so that many instances do not come back in one moment. */
+function later(ms: number, step: () => Promise<void>): NodeJS.Timeout {
+  return setTimeout(() => void step(), ms * (0.75 + Math.random() / 2)).unref()
 }
 
 function listensItself(client: PostgresClient): client is PostgresClient & SelfListening {

@@ -1,0 +1,86 @@
+import { afterAll, beforeEach, describe, expect, it, vi } from 'vitest'
+import { type ListenConnection, Listening, type ListeningOptions } from '../../../../src/stores/postgres/listening.js'
+
+/** A connection that can be lost. */
+function connection(connected: () => Promise<unknown>) {
+  const listeners = new Map<string, (value?: unknown) => void>()
+  const made: ListenConnection = {
+    connect: connected,
+    query: async () => {},
+    on: (event: string, listener: (value?: unknown) => void) => listeners.set(event, listener),
+    end: async () => {},
+  }
+  return { made, lose: (error: Error) => listeners.get('error')?.(error) }
+}
+
+/** A listening whose gaps are counted. */
+function setup(options: Partial<ListeningOptions>) {
+  let gaps = 0
+  const listening = new Listening({
+    channel: 'c',
+    client: { query: async () => ({ rows: [] }) },
+    onPayload: () => {},
+    onGap: async () => {
+      gaps += 1
+    },
+    pollMs: 2,
+    ...options,
+  })
+  return { listening, gaps: () => gaps }
+}
+
+const wait = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms))
+
+describe('listening to Postgres', () => {
+  const warn = vi.spyOn(process, 'emitWarning')
+  beforeEach(() => void warn.mockReset().mockImplementation(() => {}))
+  afterAll(() => warn.mockRestore())
+
+  it('while no connection can be made, changes are asked for every pollMs, and it is told once', async () => {
+    const refused = new Error('connect ECONNREFUSED')
+    let attempts = 0
+    const connect = () => {
+      attempts += 1
+      return connection(() => Promise.reject(refused)).made
+    }
+    const { listening, gaps } = setup({ connect })
+    await listening.start()
+    await expect.poll(() => attempts > 2 && gaps() > 10, { interval: 2 }).toBe(true)
+    expect(warn).toHaveBeenCalledOnce()
+    const options = { type: 'RespondAsyncWarning', detail: refused.message }
+    expect(warn).toHaveBeenCalledWith(expect.stringMatching(/`listen`.* 2 ms/), options)
+    await listening.close()
+    const after = gaps()
+    await wait(20)
+    expect(gaps()).toBe(after)
+  })
+
+  it('a connection that is lost is stood in for until there is another one', async () => {
+    let connected = () => {}
+    const second = new Promise<void>((resolve) => {
+      connected = resolve
+    })
+    const connections = [connection(async () => {}), connection(() => second)]
+    const made: ListenConnection[] = []
+    const connect = () => {
+      const next = connections[made.length]
+      if (next === undefined) throw new Error('there are two only')
+      made.push(next.made)
+      return next.made
+    }
+    const { listening, gaps } = setup({ connect })
+    await listening.start()
+    expect(gaps()).toBe(1)
+    await wait(20)
+    expect(gaps()).toBe(1)
+    connections[0]?.lose(new Error('terminated'))
+    await expect.poll(() => made.length === 2 && gaps() > 4, { interval: 2 }).toBe(true)
+    connected()
+    await wait(20)
+    const after = gaps()
+    await wait(20)
+    expect(gaps()).toBe(after)
+    expect(warn).toHaveBeenCalledOnce()
+    await listening.close()
+  })
+})
