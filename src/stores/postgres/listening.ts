@@ -1,4 +1,6 @@
+import { GatewayError } from '../../core/errors.js'
 import { Warnings } from '../warnings.js'
+import { within } from '../within.js'
 import type { PostgresClient } from './client.js'
 
 /** A connection of its own for LISTEN, not yet connected: `pg.Client` is one. */
@@ -22,6 +24,8 @@ export interface ListeningOptions {
   onGap(): Promise<void>
   /** How often it asks, and how long it waits at first before it connects again. */
   readonly pollMs: number
+  /** How long one attempt to connect may take. */
+  readonly connectTimeoutMs: number
 }
 
 const MAX_DELAY_MS = 5_000
@@ -85,8 +89,7 @@ export class Listening {
     connection.on('end', () => lost())
     connection.on('notification', ({ payload }: { payload?: string }) => this.#options.onPayload(payload ?? ''))
     try {
-      await connection.connect()
-      await connection.query(`LISTEN "${this.#options.channel}"`)
+      await within(this.#options.connectTimeoutMs, this.#listen(connection), () => this.#tooLate())
     } catch (error) {
       lost(error)
       return
@@ -98,6 +101,16 @@ export class Listening {
     this.#heartbeat = setInterval(() => this.#beat(connection, lost), HEARTBEAT_MS).unref()
     // What was announced before somebody listened is asked for once.
     await this.#options.onGap().catch(() => {})
+  }
+
+  async #listen(connection: ListenConnection): Promise<void> {
+    await connection.connect()
+    await connection.query(`LISTEN "${this.#options.channel}"`)
+  }
+
+  #tooLate(): GatewayError {
+    const text = `listen: the connection does not listen within ${this.#options.connectTimeoutMs} ms.`
+    return new GatewayError('ERR_STORE_UNAVAILABLE', text, { outcome: 'not-accepted' })
   }
 
   #beat(connection: ListenConnection, lost: (cause?: unknown) => void): void {
@@ -116,7 +129,7 @@ export class Listening {
     this.#connection = undefined
     this.#isListening = false
     clearInterval(this.#heartbeat)
-    connection.end().catch(() => {})
+    drop(connection)
     const { pollMs } = this.#options
     this.#warnings.tell(
       `There is no connection of \`listen\`: until there is, changes are asked for every ${pollMs} ms.`,
@@ -136,6 +149,13 @@ export class Listening {
       this.#ask()
     })
   }
+}
+
+/** Ends a connection without a word, where `pg` would wait for a server that does not answer. */
+function drop(connection: ListenConnection): void {
+  connection.end().catch(() => {})
+  const { connection: line } = connection as { connection?: { stream?: { destroy?(): void } } }
+  line?.stream?.destroy?.()
 }
 
 /** With a share of chance, so that many instances do not come back in one moment. */

@@ -1,14 +1,6 @@
 import { GatewayError, isGatewayError } from '../../core/errors.js'
 import { codeOf } from './client.js'
 
-/** Settles like the call, or rejects after `ms`: a client without a time-out of its own waits for ever. */
-export function answered<T>(call: Promise<T>, ms: number): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => reject(new Error(`the server has not answered within ${ms} ms`)), ms)
-    call.then(resolve, reject).finally(() => clearTimeout(timer))
-  })
-}
-
 /** The error of a start that cannot succeed, in one sentence that names what to change. */
 export function explainStart(error: unknown): GatewayError {
   const cause = isGatewayError(error) ? (error.cause ?? error) : error

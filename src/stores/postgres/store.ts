@@ -6,6 +6,7 @@ import type { ChangeListener, Created, Lease, LeaseRequest, RecordWrite, Store }
 import type { Durability } from '../../core/transport.js'
 import { encodeEvent } from '../codec.js'
 import { GroupCommit } from '../group-commit.js'
+import { within } from '../within.js'
 import { Changes } from './changes.js'
 import { createDatabase, type Database, isDataError, type PostgresClient, tolerateIdleErrors } from './client.js'
 import { Creates } from './creates.js'
@@ -16,7 +17,7 @@ import { Outbox } from './outbox.js'
 import { PostgresRecords } from './records.js'
 import { columns, type OperationRow, toOperation } from './rows.js'
 import { inspect } from './server.js'
-import { answered, explainStart } from './starting.js'
+import { explainStart } from './starting.js'
 
 /** What the store is made with. */
 export interface PostgresStoreOptions extends SchemaOptions {
@@ -28,10 +29,10 @@ export interface PostgresStoreOptions extends SchemaOptions {
    * @example () => new pg.Client({ connectionString })
    */
   readonly listen?: () => ListenConnection
-  /** How long the start waits for the first answers of the server. @default 10_000 */
-  readonly connectTimeoutMs?: number
   /** How often changes are asked for where nobody listens. @default 500 */
   readonly pollMs?: number
+  /** How long the start waits for the database, and each attempt of `listen` to connect. @default 5000 */
+  readonly connectTimeoutMs?: number
   /** The most calls of one kind that share a statement. @default 500 */
   readonly maxBatch?: number
   /** The most statements of one kind, such as creates, on their way at a time; each takes a connection. @default 2 */
@@ -43,6 +44,7 @@ export function postgres(options: PostgresStoreOptions): Store {
   return new PostgresStore(options)
 }
 
+const CONNECT_TIMEOUT_MS = 5000
 /** As often as this, progress finds that somebody else was faster. */
 const ROUNDS = 100
 
@@ -192,12 +194,13 @@ class PostgresStore implements Store {
   }
 
   async #listen(): Promise<Listening> {
-    const { client, listen, pollMs = 500 } = this.#options
+    const { client, listen, pollMs = 500, connectTimeoutMs = CONNECT_TIMEOUT_MS } = this.#options
     const listening = new Listening({
       client,
       connect: listen,
       channel: this.#names.channel,
       pollMs,
+      connectTimeoutMs,
       onPayload: (payload) => this.#heard(payload),
       onGap: () => this.#changes.ask(),
     })
@@ -230,10 +233,11 @@ class PostgresStore implements Store {
   }
 
   async #open(): Promise<() => void> {
-    const { client, connectTimeoutMs = 10_000 } = this.#options
+    const { client, connectTimeoutMs: ms = CONNECT_TIMEOUT_MS } = this.#options
     const release = tolerateIdleErrors(client)
+    const late = () => new Error(`the server has not answered within ${ms} ms`)
     try {
-      this.#durability = await answered(inspect(createDatabase(client), this.#names), connectTimeoutMs)
+      this.#durability = await within(ms, inspect(createDatabase(client), this.#names), late)
     } catch (error) {
       release()
       throw explainStart(error)

@@ -1,5 +1,6 @@
 import { afterAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import { type ListenConnection, Listening, type ListeningOptions } from '../../../../src/stores/postgres/listening.js'
+import { postgres } from '../../../../src/stores/postgres/store.js'
 
 /** A connection that can be lost. */
 function connection(connected: () => Promise<unknown>) {
@@ -24,6 +25,7 @@ function setup(options: Partial<ListeningOptions>) {
       gaps += 1
     },
     pollMs: 2,
+    connectTimeoutMs: 10_000,
     ...options,
   })
   return { listening, gaps: () => gaps }
@@ -82,5 +84,23 @@ describe('listening to Postgres', () => {
     expect(gaps()).toBe(after)
     expect(warn).toHaveBeenCalledOnce()
     await listening.close()
+  })
+
+  it('a connection that says nothing is given up, and changes are asked for', async () => {
+    const silent = connection(() => new Promise(() => {}))
+    const { listening, gaps } = setup({ connect: () => silent.made, connectTimeoutMs: 20 })
+    await listening.start()
+    const detail = 'listen: the connection does not listen within 20 ms.'
+    expect(warn).toHaveBeenCalledWith(expect.anything(), { type: 'RespondAsyncWarning', detail })
+    await expect.poll(gaps, { interval: 2 }).toBeGreaterThan(3)
+    await listening.close()
+  })
+})
+
+describe('the start of a Postgres store', () => {
+  it('a database that says nothing ends it in time, and it can be tried again', async () => {
+    const store = postgres({ client: { query: () => new Promise(() => {}) }, connectTimeoutMs: 20 })
+    const refusal = { code: 'ERR_STORE_UNAVAILABLE', message: 'client: the database does not answer within 20 ms.' }
+    for (let attempt = 0; attempt < 2; attempt += 1) await expect(store.start()).rejects.toMatchObject(refusal)
   })
 })
