@@ -39,7 +39,8 @@ const STORES: Readonly<Record<StoreName, (prefix: string, env: Env) => Promise<O
   postgres: async (prefix, env) => {
     const [{ migrate, postgres }, { default: pg }] = await Promise.all([import('respond-async/postgres'), import('pg')])
     const connectionString = env.DATABASE_URL || 'postgres://postgres@127.0.0.1:5432/postgres'
-    const pool = new pg.Pool({ connectionString, max: 5 })
+    // What is never answered, as on a line that went dead, gives its connection back in the end.
+    const pool = new pg.Pool({ connectionString, max: 5, connectionTimeoutMillis: 1000, query_timeout: 3000 })
     const names = { prefix: `${prefix}_` }
     await migrate(pool, names)
     const part = postgres({ client: pool, listen: () => new pg.Client({ connectionString }), ...names })

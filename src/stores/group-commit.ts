@@ -1,3 +1,6 @@
+import { GatewayError } from '../core/errors.js'
+import { within } from './within.js'
+
 /** How a group of calls is written. */
 export interface GroupCommitOptions<In, Out> {
   /** Writes the items in one go, a single one as a plain statement; gives for each, in order, its answer or its error. */
@@ -8,10 +11,13 @@ export interface GroupCommitOptions<In, Out> {
   readonly maxBatch?: number
   /** The most batches on their way at a time. @default 2 */
   readonly inFlight?: number
+  /** How long a batch holds its place among those on their way; then its outcome is unknown. @default 5000 */
+  readonly giveUpMs?: number
 }
 
 interface Call<In, Out> {
   readonly item: In
+  isGivenUp?: boolean
   resolve(answer: Out): void
   reject(error: unknown): void
 }
@@ -25,6 +31,7 @@ export class GroupCommit<In, Out> {
   readonly #isDataError: (error: unknown) => boolean
   readonly #maxBatch: number
   readonly #inFlight: number
+  readonly #giveUpMs: number
   #waiting: Call<In, Out>[] = []
   #running = 0
   #isScheduled = false
@@ -34,6 +41,7 @@ export class GroupCommit<In, Out> {
     this.#isDataError = (error) => options.isDataError?.(error) ?? false
     this.#maxBatch = options.maxBatch ?? 500
     this.#inFlight = options.inFlight ?? 2
+    this.#giveUpMs = options.giveUpMs ?? 5_000
   }
 
   /** Resolves to what the flush answers for this item. */
@@ -59,10 +67,24 @@ export class GroupCommit<In, Out> {
       const batch = this.#waiting.slice(0, this.#maxBatch)
       this.#waiting = this.#waiting.slice(batch.length)
       this.#running += 1
-      void this.#write(batch).then(() => {
+      void this.#writeInTime(batch).then(() => {
         this.#running -= 1
         this.#schedule()
       })
+    }
+  }
+
+  /** Never rejects. A batch that is never answered, as on a line that went dead, must not stop those behind it. */
+  async #writeInTime(batch: readonly Call<In, Out>[]): Promise<void> {
+    const text = `The store has not answered within ${this.#giveUpMs} ms.`
+    const late = () => new GatewayError('ERR_STORE_UNAVAILABLE', text, { outcome: 'unknown' })
+    try {
+      await within(this.#giveUpMs, this.#write(batch), late)
+    } catch (error) {
+      for (const call of batch) {
+        call.isGivenUp = true
+        call.reject(error)
+      }
     }
   }
 
@@ -79,6 +101,7 @@ export class GroupCommit<In, Out> {
 
   /** Until the bad item is alone; by halves, so that one among 500 costs 18 statements and not 500. */
   async #writeHalves(batch: readonly Call<In, Out>[]): Promise<void> {
+    if (batch[0]?.isGivenUp) return
     const middle = Math.ceil(batch.length / 2)
     await this.#write(batch.slice(0, middle))
     await this.#write(batch.slice(middle))

@@ -46,7 +46,7 @@ const RULES: Readonly<Record<string, Rule>> = {
   'src/transports': { ours: ['src/core'], packages: [], node: true },
   // What every durable store needs.
   'src/stores/codec.ts': { ours: ['src/core'], packages: [], node: true },
-  'src/stores/group-commit.ts': { ours: [], packages: [], node: false },
+  'src/stores/group-commit.ts': { ours: ['src/core', 'src/stores/within.ts'], packages: [], node: false },
   'src/stores/within.ts': { ours: [], packages: [], node: false },
   'src/stores/warnings.ts': { ours: [], packages: [], node: true },
   'src/stores': { ours: ['src/core', ...STORES], packages: [], node: true },

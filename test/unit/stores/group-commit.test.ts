@@ -175,4 +175,33 @@ describe('group commit', () => {
     await expect(call).rejects.toThrow('bad x')
     expect(itemsOf()).toEqual(['x'])
   })
+
+  it('batches that are never answered make room for the next, and their outcome is unknown', async () => {
+    const { run, at, itemsOf } = setup({ giveUpMs: 20 })
+    const hung = run('a')
+    await turn()
+    hung.push(...run('b'))
+    await turn()
+    const [c] = run('c')
+    const unknown = { code: 'ERR_STORE_UNAVAILABLE', details: { outcome: 'unknown' } }
+    for (const call of hung) await expect(call).rejects.toMatchObject(unknown)
+    await turn()
+    expect(itemsOf()).toEqual(['a', 'b', 'c'])
+    await at(2).answer()
+    expect(await c).toBe('c!')
+    // What is answered too late takes no place twice.
+    await at(0).answer()
+    run('d')
+    await turn()
+    expect(itemsOf()).toEqual(['a', 'b', 'c', 'd'])
+  })
+
+  it('a batch that was given up is not written by halves any more', async () => {
+    const { run, at, itemsOf } = setup({ giveUpMs: 20, isDataError: isBad })
+    const calls = run('ax')
+    await turn()
+    for (const call of calls) await expect(call).rejects.toMatchObject({ details: { outcome: 'unknown' } })
+    await at(0).fail(new RangeError('bad x'))
+    expect(itemsOf()).toEqual(['ax'])
+  })
 })
