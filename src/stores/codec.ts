@@ -1,7 +1,8 @@
 import { isUtf8 } from 'node:buffer'
 import { GatewayError } from '../core/errors.js'
 import { copyHeaders, type EventMessage, textOf } from '../core/event.js'
-import type { Operation, OperationError } from '../core/operation.js'
+import type { Ending, Operation, OperationError } from '../core/operation.js'
+import type { RecordWrite } from '../core/store.js'
 
 /**
  * The version that is written. A reader knows it and the one before, so that instances of two releases can share a
@@ -77,6 +78,12 @@ export function encodeHead({ principal, key, idempotency }: Head): string {
 export function decodeHead(encoded: string): Head {
   const { principal, key, idempotency } = parse(encoded) as Head
   return { principal, key, idempotency }
+}
+
+/** How many bytes an ending brings, of its result and of the records that are written with it. */
+export function bytesOfEnding(call: { readonly ending: Ending; readonly records: readonly RecordWrite[] }): number {
+  const own = 'result' in call.ending ? call.ending.result.body.byteLength : 0
+  return call.records.reduce((sum, { value }) => sum + value.byteLength, own)
 }
 
 /** Why an operation ended without a result, as JSON text. */

@@ -9,6 +9,10 @@ export interface GroupCommitOptions<In, Out> {
   isDataError?(error: unknown): boolean
   /** The most items of one batch. @default 500 */
   readonly maxBatch?: number
+  /** How large an item is, in bytes; without it only their number is bounded. */
+  bytesOf?(item: In): number
+  /** The most bytes of one batch; an item that has more goes alone. @default 4194304 */
+  readonly maxBytes?: number
   /** The most batches on their way at a time. @default 2 */
   readonly inFlight?: number
   /** How long a batch holds its place among those on their way; then its outcome is unknown. @default 5000 */
@@ -29,7 +33,9 @@ interface Call<In, Out> {
 export class GroupCommit<In, Out> {
   readonly #flush: GroupCommitOptions<In, Out>['flush']
   readonly #isDataError: (error: unknown) => boolean
+  readonly #bytesOf: (item: In) => number
   readonly #maxBatch: number
+  readonly #maxBytes: number
   readonly #inFlight: number
   readonly #giveUpMs: number
   #waiting: Call<In, Out>[] = []
@@ -39,7 +45,9 @@ export class GroupCommit<In, Out> {
   constructor(options: GroupCommitOptions<In, Out>) {
     this.#flush = (items) => options.flush(items)
     this.#isDataError = (error) => options.isDataError?.(error) ?? false
+    this.#bytesOf = (item) => options.bytesOf?.(item) ?? 0
     this.#maxBatch = options.maxBatch ?? 500
+    this.#maxBytes = options.maxBytes ?? 4 * 1024 * 1024
     this.#inFlight = options.inFlight ?? 2
     this.#giveUpMs = options.giveUpMs ?? 5_000
   }
@@ -64,7 +72,7 @@ export class GroupCommit<In, Out> {
 
   #start(): void {
     while (this.#running < this.#inFlight && this.#waiting.length > 0) {
-      const batch = this.#waiting.slice(0, this.#maxBatch)
+      const batch = this.#waiting.slice(0, this.#fitting())
       this.#waiting = this.#waiting.slice(batch.length)
       this.#running += 1
       void this.#writeInTime(batch).then(() => {
@@ -72,6 +80,18 @@ export class GroupCommit<In, Out> {
         this.#schedule()
       })
     }
+  }
+
+  /** How many of those that wait make up the next batch. */
+  #fitting(): number {
+    let bytes = 0
+    for (let count = 0; count < this.#maxBatch; count += 1) {
+      const call = this.#waiting[count]
+      if (call === undefined) return count
+      bytes += this.#bytesOf(call.item)
+      if (bytes > this.#maxBytes) return Math.max(count, 1)
+    }
+    return this.#maxBatch
   }
 
   /** Never rejects. A batch that is never answered, as on a line that went dead, must not stop those behind it. */

@@ -28,7 +28,11 @@ export class PostgresRecords implements RecordSpace {
   constructor(db: Database, names: Names, group: Omit<GroupCommitOptions<never, never>, 'flush'>) {
     this.#db = db
     this.#names = names
-    this.#writes = new GroupCommit({ ...group, flush: (writes) => this.#flush(writes) })
+    this.#writes = new GroupCommit({
+      ...group,
+      flush: (writes) => this.#flush(writes),
+      bytesOf: ({ value }) => value.byteLength,
+    })
     this.#write = `with t as materialized (select ${NOW} as at_ms)${recordWritesSql(names, '', '$1')}
       select key, version::float8 as version from written`
   }

@@ -4,7 +4,7 @@ import { createId } from '../../core/ids.js'
 import { advance, type Ending, type NewOperation, type Operation, type Settled } from '../../core/operation.js'
 import type { ChangeListener, Created, Lease, LeaseRequest, RecordWrite, Store } from '../../core/store.js'
 import type { Durability } from '../../core/transport.js'
-import { encodeEvent } from '../codec.js'
+import { bytesOfEnding, encodeEvent } from '../codec.js'
 import { GroupCommit } from '../group-commit.js'
 import { within } from '../within.js'
 import { Changes } from './changes.js'
@@ -83,9 +83,17 @@ class PostgresStore implements Store {
     const endings = new Endings(this.#db, this.#names, this.#sender)
     const { maxBatch = 500, inFlight = 2 } = options
     const group = { maxBatch, inFlight, isDataError }
-    this.#creates = new GroupCommit({ ...group, flush: (operations) => creates.flush(operations) })
+    this.#creates = new GroupCommit({
+      ...group,
+      flush: (operations) => creates.flush(operations),
+      bytesOf: ({ request }) => request.body.byteLength,
+    })
     this.#findByKey = (key) => creates.find(key)
-    this.#endings = new GroupCommit({ ...group, flush: (calls) => endings.flush(calls) })
+    this.#endings = new GroupCommit({
+      ...group,
+      flush: (calls) => endings.flush(calls),
+      bytesOf: (call) => bytesOfEnding(call),
+    })
     this.#reads = new GroupCommit({ ...group, flush: (ids) => this.#read(ids) })
     this.#outbox = new Outbox(this.#db, this.#names, this.#sender)
     this.#changes = new Changes(this.#db, this.#names)

@@ -11,7 +11,7 @@ import {
   settle,
 } from '../../core/operation.js'
 import type { ChangeListener, Created, Lease, LeaseRequest, RecordWrite } from '../../core/store.js'
-import { encodeError, encodeEvent } from '../codec.js'
+import { bytesOfEnding, encodeError, encodeEvent } from '../codec.js'
 import { GroupCommit } from '../group-commit.js'
 import type { Argument } from './connection.js'
 import { atTime, optional, type Row, toOperation } from './rows.js'
@@ -56,9 +56,21 @@ export class Operations {
   constructor(options: OperationsOptions) {
     const { maxBatch } = options
     this.#options = options
-    this.#creates = new GroupCommit({ flush: (items) => this.#create(items), maxBatch })
-    this.#completes = new GroupCommit({ flush: (items) => this.#complete(items), maxBatch })
-    this.#advances = new GroupCommit({ flush: (items) => this.#advance(items), maxBatch })
+    this.#creates = new GroupCommit({
+      flush: (items) => this.#create(items),
+      bytesOf: ({ request }) => request.body.byteLength,
+      maxBatch,
+    })
+    this.#completes = new GroupCommit({
+      flush: (items) => this.#complete(items),
+      bytesOf: (completion) => bytesOfEnding(completion),
+      maxBatch,
+    })
+    this.#advances = new GroupCommit({
+      flush: (items) => this.#advance(items),
+      bytesOf: ({ event }) => event.body.byteLength,
+      maxBatch,
+    })
     this.#reads = new GroupCommit({ flush: (ids) => this.#read(ids), maxBatch })
   }
 

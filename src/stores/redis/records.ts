@@ -26,7 +26,11 @@ export class RedisRecords implements RecordSpace {
     const { scripts, maxBatch } = options
     this.#options = options
     const put = async (writes: readonly (readonly Argument[])[]) => scripts.run(PUT, writes.flat())
-    this.#puts = new GroupCommit({ flush: async (items) => (await put(items)) as (number | null)[], maxBatch })
+    this.#puts = new GroupCommit({
+      flush: async (items) => (await put(items)) as (number | null)[],
+      bytesOf: (write) => write.reduce((sum, argument) => sum + argument.length, 0),
+      maxBatch,
+    })
     this.#gets = new GroupCommit({ flush: async (keys) => (await scripts.run(GET, keys)) as Pair[], maxBatch })
   }
 

@@ -204,4 +204,16 @@ describe('group commit', () => {
     await at(0).fail(new RangeError('bad x'))
     expect(itemsOf()).toEqual(['ax'])
   })
+
+  it('no batch has more bytes than allowed, and an item that has more goes alone', async () => {
+    const bytesOf = (item: string) => Number(item)
+    const { run, at, itemsOf } = setup({ bytesOf, maxBytes: 5, inFlight: 1 })
+    const calls = run('2214950')
+    for (let index = 0; index < 4; index += 1) {
+      await turn()
+      await at(index).answer()
+    }
+    await Promise.all(calls)
+    expect(itemsOf()).toEqual(['221', '4', '9', '50'])
+  })
 })
