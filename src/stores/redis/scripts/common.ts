@@ -6,8 +6,9 @@ import { TIMEOUT } from '../rows.js'
  *
  * Keys, all behind one prefix: `op:<id>` hash, an operation; `idem:<key>` string, who has an idempotency key; `due`
  * sorted set, running operations by the time at which they expire; `open` and `lent` sorted sets, unpublished ones by
- * their order and by the end of their lease; `held` hash, how many operations of an ordering key are lent; `expired`
- * sorted set, ended on sight and not reported yet; `stamp` string, the last number given out; `changes` channel.
+ * their order and by the end of their lease; `held` hash, how many operations of an ordering key are lent; `cursor`
+ * string and `passed` hash, how far lending has looked, and the ordering keys of what it left behind; `expired` sorted
+ * set, ended on sight and not reported yet; `stamp` string, the last number given out; `changes` channel.
  *
  * Optional texts are passed with a `+` in front, so that an empty one is not an absent one.
  */

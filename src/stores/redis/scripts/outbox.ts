@@ -3,17 +3,24 @@ import { COMMON } from './common.js'
 /**
  * Lends unpublished operations, the oldest first: a token, and the operations. A lease that is over puts its operations
  * back in their places. One call looks at so many operations at most, as those behind a held key are passed over; the
- * next one goes on where it stopped.
+ * next one goes on where it stopped. A key that was passed over waits then until the beginning is looked at again, also
+ * when it is free by now: what is further on would overtake what was passed over.
  */
 export const LEASE = `${COMMON}
 local bound, untilTime, limit = NOW - tonumber(ARGV[3]), NOW + tonumber(ARGV[4]), tonumber(ARGV[5])
 local PAGE, MOST = 100, 2000
+
+local resumed = redis.call('GET', PREFIX .. 'cursor')
+if not resumed then redis.call('DEL', PREFIX .. 'passed') end
+-- Keys of operations in front of the cursor.
+local passed = {}
 
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', PREFIX .. 'lent', '-inf', NOW, 'LIMIT', 0, MOST)) do
   local row = read(id)
   if row[STATE] then
     release(id, row)
     redis.call('ZADD', PREFIX .. 'open', row[ORDER], id)
+    if resumed and row[ORDER_KEY] then passed[row[ORDER_KEY]] = true end
   else
     redis.call('ZREM', PREFIX .. 'lent', id)
   end
@@ -36,14 +43,22 @@ local function lend(id, row)
   reply[#reply + 1] = {id, shown(id, row)}
 end
 
--- Past its time it must not be published any more, even before a sweep has noticed.
-local function mayGo(row)
-  local key = row[ORDER_KEY]
-  if tonumber(row[EXPIRES]) <= NOW then return false end
-  return not key or own[key] or redis.call('HEXISTS', PREFIX .. 'held', key) == 0
+local function mustWait(key)
+  if passed[key] or redis.call('HEXISTS', PREFIX .. 'held', key) == 1 then return true end
+  return resumed and redis.call('HEXISTS', PREFIX .. 'passed', key) == 1
 end
 
-local cursor = redis.call('GET', PREFIX .. 'cursor') or '-inf'
+local function mayGo(row)
+  -- Past its time it must not be published any more, even before a sweep has noticed.
+  if tonumber(row[EXPIRES]) <= NOW then return false end
+  local key = row[ORDER_KEY]
+  if not key or own[key] then return true end
+  if not mustWait(key) then return true end
+  passed[key] = true
+  return false
+end
+
+local cursor = resumed or '-inf'
 local seen, isDone = 0, false
 while not isDone and seen < MOST do
   local page = redis.call('ZRANGEBYSCORE', PREFIX .. 'open', cursor, '+inf', 'WITHSCORES', 'LIMIT', 0, PAGE)
@@ -63,9 +78,12 @@ while not isDone and seen < MOST do
   if #page < 2 * PAGE then isDone = true end
 end
 if isDone then
-  redis.call('DEL', PREFIX .. 'cursor')
+  redis.call('DEL', PREFIX .. 'cursor', PREFIX .. 'passed')
 else
   redis.call('SET', PREFIX .. 'cursor', cursor, 'PX', 60000)
+  for key in pairs(passed) do redis.call('HSET', PREFIX .. 'passed', key, 1) end
+  -- Longer than the cursor, without which it means nothing.
+  redis.call('PEXPIRE', PREFIX .. 'passed', 120000)
 end
 return reply
 `
