@@ -38,6 +38,9 @@ describe.skipIf(missing)(`the start of a Redis store${missing ? ` (skipped: ${mi
   for (const [library, make] of Object.entries(LIBRARIES)) {
     it(`FM-D9 the log decides what a crash may cost, seen through ${library}`, async () => {
       expect((await start(make)).durability).toEqual({ class: 'durable' })
+      await set('no-appendfsync-on-rewrite', 'yes')
+      expect((await start(make)).durability).toEqual({ class: 'process' })
+      await set('no-appendfsync-on-rewrite', 'no')
       await set('appendfsync', 'everysec')
       expect((await start(make)).durability).toEqual({ class: 'durable', mayLoseMs: 1000 })
       await set('appendfsync', 'no')
