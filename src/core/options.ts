@@ -147,6 +147,18 @@ export function refuseUnknown(given: object, allowed: readonly string[], what: s
   )
 }
 
+/** Refuses a clock that cannot be asked or set. */
+export function checkClock(clock: unknown): void {
+  if (clock !== undefined && !hasMethods(clock as object | null, CLOCK_METHODS))
+    throw configError('clock', clock, 'a Clock')
+}
+
+/** True when all these can be called on it. */
+export function hasMethods(part: object | null | undefined, names: readonly string[]): boolean {
+  const methods = part as Readonly<Record<string, unknown>> | null | undefined
+  return names.every((name) => typeof methods?.[name] === 'function')
+}
+
 /** Refuses what is given and cannot be called. */
 export function checkFunction(name: string, value: unknown, allowed = 'a function'): void {
   if (value !== undefined && typeof value !== 'function') throw configError(name, value, allowed)
@@ -189,7 +201,7 @@ function checkParts({ transport, store, service, clock, wake }: CoreOptions): vo
   if (service !== undefined && !(typeof service === 'string' && /^[A-Za-z0-9._-]{1,64}$/.test(service))) {
     throw configError('service', service, '1 to 64 letters, digits, dots, hyphens and underscores')
   }
-  if (clock !== undefined && !hasMethods(clock, CLOCK_METHODS)) throw configError('clock', clock, 'a Clock')
+  checkClock(clock)
 }
 
 const TRANSPORT_METHODS = ['start', 'close', 'publish', 'subscribe', 'check']
@@ -198,8 +210,3 @@ const STORE_METHODS = [
   ...['leaseUnpublished', 'markPublished', 'sweep', 'check'],
 ]
 const CLOCK_METHODS = ['now', 'monotonic', 'setTimer', 'setImmediate']
-
-function hasMethods(part: object | null | undefined, names: readonly string[]): boolean {
-  const methods = part as Readonly<Record<string, unknown>> | null | undefined
-  return names.every((name) => typeof methods?.[name] === 'function')
-}

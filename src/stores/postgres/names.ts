@@ -27,7 +27,8 @@ export interface Names {
 /** @throws GatewayError ERR_CONFIG for names that would have to be quoted, or become too long. */
 export function namesOf({ schema = 'public', prefix = 'respond_async_' }: SchemaOptions): Names {
   for (const [option, value] of Object.entries({ schema, prefix })) {
-    if (/^[a-z_][a-z0-9_]{0,29}$/.test(value) || (option === 'prefix' && value === '')) continue
+    if (/^[a-z_][a-z0-9_]{0,29}$/.test(typeof value === 'string' ? value : '') || (option === 'prefix' && value === ''))
+      continue
     const rule = 'at most 30 lower-case letters, digits and underscores, and no digit in front'
     throw new GatewayError('ERR_CONFIG', `postgres: ${option} must be ${rule}, not ${JSON.stringify(value)}.`)
   }

@@ -1,4 +1,5 @@
 import { GatewayError } from '../../core/errors.js'
+import { refuseUnknown } from '../../core/options.js'
 import { createDatabase, type PostgresClient } from './client.js'
 import { announceSql, leaseSql, sweepSql } from './functions.js'
 import { type Names, namesOf, type SchemaOptions } from './names.js'
@@ -21,6 +22,7 @@ export async function migrate(client: PostgresClient, options: SchemaOptions = {
 
 /** What `migrate` runs, as SQL for those who change their databases by other means. */
 export function schemaSql(options: SchemaOptions = {}): string {
+  refuseUnknown(options, ['schema', 'prefix'], 'schemaSql() or migrate()')
   const names = namesOf(options)
   const steps = STEPS.map((step, index) => {
     const version = index + 1

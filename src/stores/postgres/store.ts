@@ -2,6 +2,7 @@ import { GatewayError } from '../../core/errors.js'
 import type { EventMessage } from '../../core/event.js'
 import { createId } from '../../core/ids.js'
 import { advance, type Ending, type NewOperation, type Operation, type Settled } from '../../core/operation.js'
+import { checkFunction, refuseUnknown } from '../../core/options.js'
 import type { ChangeListener, Created, Lease, LeaseRequest, RecordWrite, Store } from '../../core/store.js'
 import type { Durability } from '../../core/transport.js'
 import { bytesOfEnding, encodeEvent } from '../codec.js'
@@ -45,6 +46,8 @@ export function postgres(options: PostgresStoreOptions): Store {
 }
 
 const CONNECT_TIMEOUT_MS = 5000
+const OPTIONS = ['client', 'listen', 'connectTimeoutMs', 'schema', 'prefix', 'pollMs', 'maxBatch', 'inFlight']
+
 /** As often as this, progress finds that somebody else was faster. */
 const ROUNDS = 100
 
@@ -69,13 +72,18 @@ class PostgresStore implements Store {
   #users = 0
 
   constructor(options: PostgresStoreOptions) {
+    refuseUnknown(options, OPTIONS, 'postgres()')
     if (typeof options.client?.query !== 'function')
       throw new GatewayError('ERR_CONFIG', 'postgres: client must have a query method, as pg.Pool and PGlite have.')
     for (const name of ['maxBatch', 'inFlight', 'pollMs', 'connectTimeoutMs'] as const) {
       const value = options[name]
-      if (value === undefined || (Number.isSafeInteger(value) && value > 0)) continue
-      throw new GatewayError('ERR_CONFIG', `postgres: ${name} must be a whole number from 1 on, not ${value}.`)
+      if (value === undefined || (Number.isInteger(value) && value > 0 && value < 2 ** 31)) continue
+      throw new GatewayError(
+        'ERR_CONFIG',
+        `postgres: ${name} must be a whole number from 1 to 2147483647, not ${value}.`,
+      )
     }
+    checkFunction('listen', options.listen, 'a function that makes a connection, such as () => new pg.Client(…)')
     this.#options = options
     this.#names = namesOf(options)
     this.#db = createDatabase(options.client, () => this.#assertOpen())

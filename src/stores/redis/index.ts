@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { GatewayError } from '../../core/errors.js'
 import type { EventMessage } from '../../core/event.js'
 import type { Ending, NewOperation, Operation, Settled } from '../../core/operation.js'
+import { configError, type NumberRule, refuseUnknown, resolveNumbers } from '../../core/options.js'
 import type { ChangeListener, Created, Lease, LeaseRequest, RecordSpace, RecordWrite, Store } from '../../core/store.js'
 import type { Durability } from '../../core/transport.js'
 import { Changes } from './changes.js'
@@ -48,6 +49,11 @@ export interface RedisStore extends Store {
   watch(listener: ChangeListener): Promise<() => Promise<void>>
 }
 
+const NUMBERS = {
+  connectTimeoutMs: [10_000, 1, 600_000],
+  pollEveryMs: [250, 1, 600_000],
+} as const satisfies Record<string, NumberRule>
+
 /** Calls of one kind that run in one script at most. */
 const MAX_BATCH = 128
 
@@ -66,7 +72,7 @@ class ConnectedStore implements RedisStore {
   #isOurs = false
 
   constructor(options: RedisStoreOptions) {
-    const { client, prefix = 'respond-async:', connectTimeoutMs = 5000, pollEveryMs = 250 } = options
+    const { client, prefix, connectTimeoutMs, pollEveryMs } = resolve(options)
     const self = randomUUID()
     this.#prefix = prefix
     this.#connectTimeoutMs = connectTimeoutMs
@@ -202,8 +208,18 @@ function unavailable(message: string, cause?: unknown): GatewayError {
   return new GatewayError('ERR_STORE_UNAVAILABLE', message, { cause, outcome: 'not-accepted' })
 }
 
+function resolve(options: RedisStoreOptions) {
+  refuseUnknown(options, ['client', 'prefix', ...Object.keys(NUMBERS)], 'redis()')
+  const { client, prefix = 'respond-async:' } = options
+  if (typeof prefix !== 'string' || prefix === '') throw configError('prefix', prefix, 'a text that is not empty')
+  return { ...resolveNumbers(NUMBERS, { ...options }), client, prefix }
+}
+
 /** Tells the two clients apart by what only one of them has. */
 function connectionOf(client: IoredisClient | NodeRedisClient): RedisConnection {
+  // A URL may hold a password, so that no error shows it.
+  if (typeof client !== 'object' || client === null)
+    throw unknownClient(typeof client === 'string' ? 'a text' : String(client))
   if ('isCluster' in client && client.isCluster === true) throw unknownClient('a client of a cluster')
   if ('callBuffer' in client) return new IoredisConnection(client)
   if ('isReady' in client && typeof client.sendCommand === 'function') return new NodeRedisConnection(client)

@@ -1,5 +1,12 @@
 import { type Clock, systemClock } from '../../core/clock.js'
-import { configError, type NumberRule, refuseUnknown, resolveNumbers } from '../../core/options.js'
+import {
+  checkClock,
+  configError,
+  hasMethods,
+  type NumberRule,
+  refuseUnknown,
+  resolveNumbers,
+} from '../../core/options.js'
 import type { AmqpClient, AmqpConnection } from './client.js'
 
 /** Where request events of one type go when their worker has an exchange or a queue of its own. */
@@ -62,6 +69,8 @@ const NUMBERS = {
 
 const LIMITS = { deliveryLimit: [20, 1, 1_000_000] } as const satisfies Record<string, NumberRule>
 
+const REPLAY = { maxBytes: [undefined, 1, Number.MAX_SAFE_INTEGER] } as const satisfies Record<string, NumberRule>
+
 const OPTIONS = [
   ...['url', 'socket', 'connection', 'client', 'prefix', 'requests', 'results', 'replies', 'replyTo', 'replay'],
   ...['waitForBroker', 'clock', ...Object.keys(NUMBERS)],
@@ -76,25 +85,88 @@ export type AmqpSettings = ReturnType<typeof resolveSettings>
  */
 export function resolveSettings(options: AmqpOptions) {
   refuseUnknown(options, OPTIONS, 'amqp()')
-  const { url, connection, prefix = 'respond-async', requests = {}, results = {} } = options
-  if ((url === undefined) === (connection === undefined))
-    throw configError('connection', connection, 'an amqplib connection, or a function that makes one, or else a url')
-  if (url !== undefined) checkUrl(url)
-  if (!/^[A-Za-z0-9._-]{1,64}$/.test(prefix))
+  const { prefix = 'respond-async', requests = {}, results = {}, socket, client, url, connection } = options
+  checkConnection(options)
+  if (typeof prefix !== 'string' || !/^[A-Za-z0-9._-]{1,64}$/.test(prefix))
     throw configError('prefix', prefix, '1 to 64 letters, digits, dots, hyphens and underscores')
-  refuseUnknown(requests, ['exchange', 'routes', 'queues', 'deliveryLimit'], 'requests of amqp()')
-  refuseUnknown(results, ['exchange', 'keys'], 'results of amqp()')
-  const { replies = 'topic', replyTo = 'own', replay = false, waitForBroker = false, clock = systemClock } = options
-  oneOf('replies', replies, ['topic', 'direct'])
-  oneOf('replyTo', replyTo, ['own', 'recorder'])
+  checkRequests(requests)
+  checkResults(results)
+  const { waitForBroker = false, clock = systemClock } = options
+  if (typeof waitForBroker !== 'boolean') throw configError('waitForBroker', waitForBroker, 'true or false')
+  checkClock(clock)
   const { deliveryLimit } = resolveNumbers(LIMITS, requests as Readonly<Record<string, unknown>>)
   const numbers = resolveNumbers(NUMBERS, options as unknown as Readonly<Record<string, unknown>>)
-  const { socket, client } = options
   return {
-    ...{ ...numbers, url, socket, connection, client, prefix, replies, replyTo, replay, waitForBroker, clock },
+    ...{ ...numbers, ...repliesOf(options), url, socket, connection, client, prefix, waitForBroker, clock },
     requests: { ...requests, deliveryLimit },
     results,
   }
+}
+
+/** How answers come, and whether they are kept. */
+function repliesOf({ replies = 'topic', replyTo = 'own', replay = false }: AmqpOptions) {
+  oneOf('replies', replies, ['topic', 'direct'])
+  oneOf('replyTo', replyTo, ['own', 'recorder'])
+  // The recorder would never see a direct reply.
+  if (replies === 'direct' && replyTo === 'recorder')
+    throw configError('replyTo', replyTo, "'own', as replies: 'direct' come to the one that asked")
+  checkReplay(replay)
+  return { replies, replyTo, replay }
+}
+
+function checkReplay(replay: unknown): void {
+  if (typeof replay === 'boolean') return
+  if (typeof replay !== 'object' || replay === null || Array.isArray(replay))
+    throw configError('replay', replay, 'true, false or { maxAge, maxBytes }')
+  refuseUnknown(replay, ['maxAge', 'maxBytes'], 'replay of amqp()')
+  const { maxAge } = replay as { readonly maxAge?: unknown }
+  if (maxAge !== undefined && !(typeof maxAge === 'string' && /^[1-9]\d*[YMDhms]$/.test(maxAge)))
+    throw configError('replay.maxAge', maxAge, "a number and Y, M, D, h, m or s, such as '7D' or '12h'")
+  resolveNumbers(REPLAY, replay as Readonly<Record<string, unknown>>)
+}
+
+function checkConnection({ url, connection }: AmqpOptions): void {
+  const isThere = typeof connection === 'function' || hasMethods(connection, CONNECTION_METHODS)
+  if ((url === undefined) === (connection === undefined) || (url === undefined && !isThere))
+    throw configError('connection', connection, 'an amqplib connection, or a function that makes one, or else a url')
+  if (url !== undefined) checkUrl(url)
+}
+
+const CONNECTION_METHODS = ['createChannel', 'createConfirmChannel', 'close', 'on']
+
+function checkRequests(requests: NonNullable<AmqpOptions['requests']>): void {
+  refuseUnknown(requests, ['exchange', 'routes', 'queues', 'deliveryLimit'], 'requests of amqp()')
+  const { exchange, routes = {}, queues = {} } = requests
+  checkName('requests.exchange', exchange)
+  checkMap('requests.routes', routes, '{ exchange, key } by event type')
+  for (const [type, route] of Object.entries(routes)) checkRoute(`requests.routes: ${type}`, route)
+  checkMap('requests.queues', queues, 'names of queues by event type')
+  for (const [type, queue] of Object.entries(queues))
+    checkName(`requests.queues: ${type}`, queue, 'the name of a queue')
+}
+
+function checkRoute(name: string, route: RequestRoute): void {
+  checkMap(name, route, '{ exchange, key }')
+  refuseUnknown(route, ['exchange', 'key'], name)
+  const { exchange = '', key } = route
+  if (typeof exchange !== 'string') throw configError(`${name}, exchange`, exchange, 'the name of an exchange')
+  if (typeof key !== 'string') throw configError(`${name}, key`, key, 'a routing key')
+}
+
+function checkResults(results: NonNullable<AmqpOptions['results']>): void {
+  refuseUnknown(results, ['exchange', 'keys'], 'results of amqp()')
+  const { exchange, keys = [] } = results
+  checkName('results.exchange', exchange)
+  if (!Array.isArray(keys) || keys.some((key) => typeof key !== 'string' || key === ''))
+    throw configError('results.keys', keys, "a list of binding keys, such as ['users.#']")
+}
+
+function checkName(name: string, value: unknown, allowed = 'the name of an exchange that exists'): void {
+  if (value !== undefined && !(typeof value === 'string' && value !== '')) throw configError(name, value, allowed)
+}
+
+function checkMap(name: string, value: unknown, allowed: string): void {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw configError(name, value, allowed)
 }
 
 function oneOf(name: string, value: string, allowed: readonly string[]): void {

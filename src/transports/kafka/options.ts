@@ -1,5 +1,5 @@
 import { type Clock, systemClock } from '../../core/clock.js'
-import { configError, refuseUnknown, resolveNumbers } from '../../core/options.js'
+import { checkClock, configError, refuseUnknown, resolveNumbers } from '../../core/options.js'
 import type { KafkaBinding } from '../profiles/kafka-wire.js'
 import { binding } from './binding.js'
 import type { KafkaClient, OptionNames } from './client.js'
@@ -53,6 +53,7 @@ export function resolveKafkaOptions(options: KafkaOptions): KafkaSettings {
   const { topics, groupPrefix = '', clock = systemClock } = options
   if (typeof groupPrefix !== 'string' || !/^[A-Za-z0-9._-]{0,100}$/.test(groupPrefix))
     throw configError('groupPrefix', groupPrefix, 'up to 100 letters, digits, dots, hyphens and underscores')
+  checkClock(clock)
   const numbers = resolveNumbers(NUMBERS, { ...options })
   const client = clientOf(options)
   const optionNames = options.brokers === undefined ? (client.optionNames ?? OF_CLIENT) : OF_BROKERS
@@ -63,10 +64,13 @@ function clientOf({ brokers, client }: KafkaOptions): KafkaClient {
   if ((brokers === undefined) === (client === undefined))
     throw configError('brokers', brokers, 'a list of addresses, or a client instead of it')
   if (client !== undefined) {
-    if (typeof client.produce === 'function') return client
+    if (typeof client?.produce === 'function') return client
     throw configError('client', client, 'platformatic({ bootstrapBrokers }) or kafkajs(new Kafka({ brokers }))')
   }
-  const isList = Array.isArray(brokers) && brokers.length > 0 && brokers.every((one) => /^[^\s:]+:\d+$/.test(one))
+  const isList =
+    Array.isArray(brokers) &&
+    brokers.length > 0 &&
+    brokers.every((one) => typeof one === 'string' && /^[^\s:]+:\d+$/.test(one))
   if (!isList) throw configError('brokers', brokers, "a list of addresses such as ['localhost:9092']")
   return platformatic({ bootstrapBrokers: brokers })
 }

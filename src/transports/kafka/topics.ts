@@ -33,6 +33,7 @@ export class Topics {
   constructor(given: KafkaTopics) {
     if (typeof given !== 'object' || given === null) throw configError('topics', given, '{ requests, results }')
     refuseUnknown(given, NAMES, 'topics')
+    checkMaps(given)
     this.#given = given
     const { results } = this
     this.replyTo = given.replyTo ?? (results.length === 1 ? results[0] : undefined)
@@ -128,6 +129,13 @@ export class Topics {
 function valuesOf(map: KafkaTopics['requests']): string[] {
   if (typeof map === 'string') return [map]
   return typeof map === 'object' && map !== null ? [...new Set(Object.values(map))] : []
+}
+
+function checkMaps({ requests, results }: KafkaTopics): void {
+  const isMap = (map: unknown) => ['string', 'object', 'undefined'].includes(typeof map) && map !== null
+  if (!isMap(requests) && typeof requests !== 'function')
+    throw configError('topics.requests', requests, 'a topic, a topic for each type, or a function of the type')
+  if (!isMap(results)) throw configError('topics.results', results, 'a topic, or a topic for each type')
 }
 
 function isTopic(topic: unknown): boolean {
