@@ -34,7 +34,7 @@ const FAILURES: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
 /**
  * Bounds every call to a store or transport in time, and stops calling after five failures in a row, so that requests
  * are refused at once instead of each waiting for its time-out. Then one call a second is let through to find out
- * whether it is back. What has reported its own loss is back when it says so, or when a probe of all its parts succeeds:
+ * whether it is back. A probe that is refused opens at once, and then only a probe closes. What has reported its own loss is back when it says so, or when a probe of all its parts succeeds:
  * a broker may take messages while nobody reads the results.
  */
 export class Breaker {
@@ -43,6 +43,8 @@ export class Breaker {
   #down = false
   /** Grows with every report of a loss: what was asked before it says nothing about the time after it. */
   #losses = 0
+  /** Grows with every report, of a loss or a return: an older question is answered by it. */
+  #reports = 0
   #lastProbe = 0
 
   constructor(options: BreakerOptions) {
@@ -82,12 +84,18 @@ export class Breaker {
   }
 
   /**
-   * Makes a call that asks the dependency whether all of it works, whatever has been reported; its success closes.
+   * Makes a call that asks the dependency whether all of it works, whatever has been reported. Its success closes. When
+   * it says for certain that it is away, that opens at once, like a reported loss; a time-out is one failure.
    * @throws GatewayError as `run` does.
    */
   async probe(call: () => Promise<void>): Promise<void> {
-    const losses = this.#losses
-    await this.run(call)
+    const [losses, reports] = [this.#losses, this.#reports]
+    try {
+      await this.run(call)
+    } catch (error) {
+      if (reports === this.#reports && this.#isCertain(error)) this.report(true, error)
+      throw error
+    }
     if (losses === this.#losses) this.#recover()
   }
 
@@ -124,12 +132,18 @@ export class Breaker {
 
   /** The dependency says by itself that it is gone, or back. */
   report(isDown: boolean, cause?: unknown): void {
+    this.#reports += 1
     if (isDown) this.#losses += 1
     if (!isDown) this.#recover()
     else if (!this.isOpen) {
       this.#down = true
       this.#opened(cause)
     }
+  }
+
+  /** Of what took too long, or failed with an error that is not ours, nobody knows what became. */
+  #isCertain(error: unknown): boolean {
+    return isGatewayError(error) && error.code === this.#options.unavailable && error.details['outcome'] !== 'unknown'
   }
 
   #fail(error: unknown): void {

@@ -66,19 +66,21 @@ export class Housekeeping {
   }
 
   async #runRound(): Promise<void> {
-    const { settings, open, storeBreaker, transportBreaker, bareStore, transport } = this.#parts
+    const { settings, open, storeBreaker, transportBreaker, bareStore, transport, storeKind } = this.#parts
     open.prune(settings.clock.monotonic())
-    await this.#probe(storeBreaker, bareStore)
-    await this.#probe(transportBreaker, transport)
+    const probes = [this.#probe(transportBreaker, transport)]
+    // One that the gateway made itself cannot be out of reach.
+    if (storeKind === 'given') probes.push(this.#probe(storeBreaker, bareStore))
+    await Promise.all(probes)
     if (storeBreaker.isOpen) return
     await this.#try(() => this.#outbox.markPublished())
     if (!transportBreaker.isOpen) await this.#try(() => this.#outbox.relay())
     await this.#try(() => this.#sweep())
   }
 
+  /** Asked also while all is well: without traffic nothing else would tell that it is away. */
   async #probe(breaker: Breaker, part: { check(): Promise<void> }): Promise<void> {
-    if (!breaker.isOpen) return
-    // The failure of a probe is no news: the breaker has been reported when it opened.
+    // The failure of a probe is no news: the breaker is reported when it opens.
     await breaker.probe(() => part.check()).catch(() => {})
   }
 

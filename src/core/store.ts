@@ -87,6 +87,9 @@ export interface Store {
   sweep(limit: number): Promise<readonly Operation[]>
   /** Calls back for every change by whichever instance, where the store can. Resolves to the end of it. */
   watch?(listener: ChangeListener): Promise<() => Promise<void>>
-  /** Rejects while the store cannot be reached; used to find out that it is back. */
+  /**
+   * Rejects while the store cannot be reached. Asked once a second: a rejection with ERR_STORE_UNAVAILABLE, but not with
+   * `outcome: 'unknown'`, makes a gateway unready at once, until a later one resolves.
+   */
   check(): Promise<void>
 }

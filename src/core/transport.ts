@@ -101,6 +101,9 @@ export interface Transport {
   publish(message: EventMessage, options: PublishOptions): Promise<void>
   /** Resolves once the reader is positioned: what is published afterwards will reach it. */
   subscribe(subscription: Subscription, onMessage: MessageHandler): Promise<Reader>
-  /** Rejects while the broker cannot be reached; used to find out that it is back. */
+  /**
+   * Rejects while the broker cannot be reached. Asked once a second: a rejection with ERR_TRANSPORT_UNAVAILABLE, but not
+   * with `outcome: 'unknown'`, makes a gateway unready at once, until a later one resolves.
+   */
   check(): Promise<void>
 }

@@ -181,4 +181,44 @@ describe('Breaker', () => {
     expect(breaker.isOpen).toBe(true)
     expect(onChange).toHaveBeenCalledTimes(1)
   })
+
+  it('FM-D2 a probe that is refused opens at once, and the next one that succeeds closes', async () => {
+    const { breaker, clock, onChange } = setup()
+    await expect(breaker.probe(() => Promise.reject(down))).rejects.toBe(down)
+    expect([breaker.isOpen, breaker.admits()]).toEqual([true, false])
+    await clock.advance(1000)
+    // Only a probe closes, so that no request is spent on finding out.
+    expect(breaker.admits()).toBe(false)
+    await expect(breaker.probe(() => Promise.reject(down))).rejects.toBe(down)
+    await breaker.probe(async () => {})
+    expect(breaker.isOpen).toBe(false)
+    expect(onChange.mock.calls).toEqual([[true, down], [false]])
+  })
+
+  it('a probe without a certain answer is one failure', async () => {
+    const { breaker, clock } = setup()
+    const unknown = new GatewayError('ERR_TRANSPORT_UNAVAILABLE', 'no answer', { outcome: 'unknown' })
+    const other = new GatewayError('ERR_PUBLISH_REJECTED', 'no')
+    for (const error of [unknown, new Error('boom'), other]) {
+      await breaker.probe(() => Promise.reject(error)).catch(() => {})
+    }
+    const silent = () => new Promise<void>(() => {})
+    for (let count = 0; count < 2; count += 1) breaker.probe(silent).catch(() => {})
+    await clock.advance(1100)
+    expect(breaker.isOpen).toBe(false)
+    breaker.probe(silent).catch(() => {})
+    await clock.advance(1100)
+    expect(breaker.isOpen).toBe(true)
+  })
+
+  it('a probe that was refused before the dependency said that it is back does not open', async () => {
+    const { breaker, clock } = setup()
+    breaker.report(true, down)
+    const refused = breaker.probe(() => new Promise<void>((_, reject) => clock.setTimer(() => reject(down), 100)))
+    refused.catch(() => {})
+    breaker.report(false)
+    await clock.advance(200)
+    await expect(refused).rejects.toBe(down)
+    expect(breaker.isOpen).toBe(false)
+  })
 })

@@ -112,6 +112,57 @@ describe('housekeeping: what is away', () => {
     },
   )
 
+  it.each(['store', 'transport'] as const)(
+    'FM-D2 an idle gateway notices a refused %s within a second',
+    async (part) => {
+      const { clock, state, gateway, noted } = await openFaulty(part)
+      await clock.advance(5500)
+      expect(gateway.isReady).toBe(true)
+      state.fault = 'fail-before'
+      await clock.advance(1050)
+      expect(gateway.isReady).toBe(false)
+      await clock.advance(20_000)
+      expect(gateway.isReady).toBe(false)
+      state.fault = 'ok'
+      await clock.advance(1050)
+      expect(gateway.isReady).toBe(true)
+      expect(noted.filter((name) => name.endsWith('available'))).toEqual(['unavailable', 'available'])
+    },
+  )
+
+  it.each(['store', 'transport'] as const)('a %s that is silent once is no reason', async (part) => {
+    const { clock, state, gateway, noted } = await openFaulty(part)
+    await clock.advance(500)
+    state.fault = 'hang'
+    await clock.advance(1000)
+    state.fault = 'ok'
+    await clock.advance(10_000)
+    expect(gateway.isReady).toBe(true)
+    expect(noted).not.toContain('unavailable')
+  })
+
+  it.each(['store', 'transport'] as const)('FM-D2 an idle gateway notices a silent %s in ten seconds', async (part) => {
+    const { clock, state, gateway } = await openFaulty(part)
+    await clock.advance(500)
+    state.fault = 'hang'
+    await clock.advance(2500)
+    expect(gateway.isReady).toBe(true)
+    await clock.advance(8000)
+    expect(gateway.isReady).toBe(false)
+  })
+
+  it('a given store is asked once a second, also while all is well', async () => {
+    const clock = createFakeClock()
+    const checks: string[] = []
+    const storeFaults = (call: string) => {
+      if (call === 'check') checks.push(call)
+      return 'ok' as const
+    }
+    await openWorld({ clock, store: memoryStore({ clock }), storeFaults })
+    await clock.advance(10_050)
+    expect(checks).toHaveLength(10)
+  })
+
   it('tells which part is away, and why', async () => {
     const { clock, state, gateway } = await openFaulty('store')
     const heard: unknown[] = []
