@@ -23,7 +23,8 @@ export class OwnCopy implements Copy {
   #reader: Reader | undefined
   #isCaughtUp = false
   #isClosed = false
-  #cancelTimer = (): void => {}
+  #cancelSnapshot = (): void => {}
+  #cancelPause = (): void => {}
   #saving: Promise<void> = Promise.resolve()
 
   constructor(settings: ReadModelSettings, journal: Journal) {
@@ -52,7 +53,8 @@ export class OwnCopy implements Copy {
 
   async close(): Promise<void> {
     this.#isClosed = true
-    this.#cancelTimer()
+    this.#cancelSnapshot()
+    this.#cancelPause()
     await this.#reader?.close()
     await this.#saving
     // The next start has then less to read; it does without, if the store takes too long.
@@ -137,7 +139,7 @@ export class OwnCopy implements Copy {
       } catch (error) {
         this.#journal.report(error)
         await new Promise<void>((resolve) => {
-          this.#cancelTimer = this.#settings.clock.setTimer(resolve, AGAIN_MS, true)
+          this.#cancelPause = this.#settings.clock.setTimer(resolve, AGAIN_MS, true)
         })
       }
     }
@@ -146,7 +148,7 @@ export class OwnCopy implements Copy {
   #schedule(): void {
     if (this.#snapshots === undefined || this.#isClosed) return
     const { snapshotMs, clock } = this.#settings
-    this.#cancelTimer = clock.setTimer(
+    this.#cancelSnapshot = clock.setTimer(
       () => {
         this.#saving = this.#save(snapshotMs).then(() => this.#schedule())
       },

@@ -271,6 +271,38 @@ describe('a read model with a copy of its own', () => {
     expect(warnings).toHaveLength(1)
   })
 
+  it('leaves no timer when it is closed after it has read again', async () => {
+    const { transport, store, say } = await open()
+    let fault: 'ok' | 'fail-before' = 'ok'
+    let end: (reason: unknown) => void = () => {}
+    const faulty = faultyTransport(transport, (call) => (call === 'subscribe' ? fault : 'ok'))
+    const subscribe = faulty.subscribe
+    const ending: typeof faulty = Object.create(faulty, {
+      subscribe: {
+        value: async (...args: Parameters<typeof subscribe>) => {
+          const reader = fault === 'ok' ? await transport.subscribe(...args) : await subscribe(...args)
+          const ended = new Promise((resolve) => {
+            end = resolve
+          })
+          return { caughtUp: reader.caughtUp, ended, close: () => reader.close() }
+        },
+      },
+    })
+    const before = clock.pending
+    const users = createReadModel<User>({ transport: ending, projection: usersProjection(), clock, store })
+    users.on('error', () => {})
+    await users.start()
+    await say('Created', { id: 'a', name: 'Ada' })
+    fault = 'fail-before'
+    end(new Error('cut off'))
+    await clock.flush()
+    fault = 'ok'
+    await clock.advance(1000)
+    expect(users.status.isReady).toBe(true)
+    await users.close()
+    expect(clock.pending).toBe(before)
+  })
+
   it('tells when an event is in it', async () => {
     const { model, say, transport } = await open()
     const users = model()
