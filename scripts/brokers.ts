@@ -8,14 +8,25 @@ import { installByHand, installCommand } from './brokers/packages.js'
 import { PROGRAMS } from './brokers/programs.js'
 
 // Finds the servers that the package works with, starts what is missing, and prints what it did.
-const { values, positionals } = parseArgs({
-  allowPositionals: true,
-  options: { install: { type: 'boolean' }, stop: { type: 'boolean' } },
-})
+const { values, positionals } = readArguments()
 const wanted = KIND_NAMES.filter((kind) => positionals.length === 0 || positionals.includes(kind))
 
 if (values.stop) await stop()
 else await start()
+
+function readArguments() {
+  try {
+    const options = { install: { type: 'boolean' }, stop: { type: 'boolean' } } as const
+    const read = parseArgs({ allowPositionals: true, options })
+    const unknown = read.positionals.find((name) => !KIND_NAMES.some((kind) => kind === name))
+    if (unknown === undefined) return read
+    throw new Error(`There is no server "${unknown}".`)
+  } catch (error) {
+    console.error(error instanceof Error ? error.message : error)
+    console.error(`usage: npm run brokers -- [--install] [--stop] [${KIND_NAMES.join('|')} ...]`)
+    process.exit(2)
+  }
+}
 
 async function start(): Promise<void> {
   const found = new Map<Kind, Found>()

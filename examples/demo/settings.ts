@@ -66,10 +66,11 @@ export function readSettings(env: NodeJS.ProcessEnv, args: readonly string[]): S
 function readOptions(args: readonly string[]) {
   const given = new Map<string, string>()
   for (let at = 0; at < args.length; at += 1) {
-    const [option = '', inline] = (args[at] ?? '').split('=', 2)
+    const [, option = '', inline] = /^([^=]*)(?:=(.*))?$/s.exec(args[at] ?? '') ?? []
     if (!isOneOf(option, OPTIONS)) {
       throw new UsageError(`The demo does not know "${option}"; allowed is ${OPTIONS.join(', ')}.`)
     }
+    if (option === '--once' && inline !== undefined) throw new UsageError(`--once takes no value, not "${inline}".`)
     if (option === '--once') given.set(option, '')
     else given.set(option, inline ?? args[++at] ?? '')
   }
@@ -107,7 +108,7 @@ function checkTogether({ transport, store, instances, workers, once, port }: Omi
     throw new UsageError('--once is for the memory transport: its users must not be there from the run before.')
   }
   if (transport !== 'memory' && (port === 0 || port + instances - 1 > 65_535)) {
-    throw new Error(`PORT is "${port}"; allowed is a port behind which there are ${instances} of them.`)
+    throw new UsageError(`PORT is "${port}"; allowed is a port behind which there are ${instances} of them.`)
   }
 }
 

@@ -100,6 +100,9 @@ describe('the options of the demo', () => {
     [['--verbose'], '"--verbose"'],
     [['--transport', 'nats'], '--transport is "nats"'],
     [['--transport'], '--transport is ""'],
+    [['--transport=amqp=x'], '--transport is "amqp=x"'],
+    [['--once=yes'], '--once takes no value, not "yes"'],
+    [['--once='], '--once takes no value'],
     [['--store', 'mongo'], '--store is "mongo"'],
     [['--instances', '0'], '--instances is "0"'],
     [['--workers', 'x'], '--workers is "x"'],
@@ -111,6 +114,13 @@ describe('the options of the demo', () => {
   ])('refuses %j, and names the option', (args, message) => {
     expect(() => readSettings({}, args)).toThrow(UsageError)
     expect(() => readSettings({}, args)).toThrow(message)
+  })
+
+  it('refuses a port without room for all instances behind it', () => {
+    const args = ['--transport', 'amqp', '--store', 'redis', '--instances', '2']
+    expect(() => readSettings({ PORT: '65535' }, args)).toThrow(UsageError)
+    expect(() => readSettings({ PORT: '65535' }, args)).toThrow('PORT is "65535"')
+    expect(readSettings({ PORT: '65534' }, args)).toMatchObject({ port: 65_534 })
   })
 
   it('refuses names that not every broker and database takes', () => {
