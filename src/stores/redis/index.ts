@@ -28,7 +28,7 @@ export interface RedisStoreOptions {
   readonly client: IoredisClient | NodeRedisClient
   /** What all keys begin with, and the channel; stores with the same one share their operations. @default 'respond-async:' */
   readonly prefix?: string
-  /** How long the start waits for a connection. @default 10000 */
+  /** How long the start waits for a connection. @default 5000 */
   readonly connectTimeoutMs?: number
   /** How often changes by others are looked for where the client has no second connection. @default 250 */
   readonly pollEveryMs?: number
@@ -50,7 +50,7 @@ export interface RedisStore extends Store {
 }
 
 const NUMBERS = {
-  connectTimeoutMs: [10_000, 1, 600_000],
+  connectTimeoutMs: [5000, 1, 600_000],
   pollEveryMs: [250, 1, 600_000],
 } as const satisfies Record<string, NumberRule>
 

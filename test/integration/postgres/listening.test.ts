@@ -25,8 +25,12 @@ describe.skipIf(reason)(`LISTEN of the Postgres store${reason ? `, ${reason}` : 
       const text = 'select pg_terminate_backend(pid) from pg_stat_activity where application_name = $1'
       return (await database.pool.query(text, [name])).rowCount
     }
+    const isListening = async () => {
+      const text = `select 1 from pg_stat_activity where application_name = $1 and state = 'idle' and query like 'LISTEN%'`
+      return (await database.pool.query(text, [name])).rowCount === 1
+    }
     const close = () => Promise.all([one.close(), two.close()])
-    return { one, two, heard, cut, close, count: () => connections }
+    return { one, two, heard, cut, isListening, close, count: () => connections }
   }
 
   it('one notification tells of a whole batch', async () => {
@@ -38,7 +42,7 @@ describe.skipIf(reason)(`LISTEN of the Postgres store${reason ? `, ${reason}` : 
   })
 
   it('a lost connection is made again, and changes in between are heard of', async () => {
-    const { one, two, heard, cut, close, count } = await openPair()
+    const { one, two, heard, cut, isListening, close, count } = await openPair()
     for (let round = 0; round < 3; round += 1) {
       // Waited for by the second, ended by the first.
       const { operation } = await two.create(newOperation())
@@ -46,6 +50,8 @@ describe.skipIf(reason)(`LISTEN of the Postgres store${reason ? `, ${reason}` : 
       await one.complete(operation.id, resultOf('in the gap'))
       await expect.poll(() => heard, { timeout: 10_000 }).toContain(operation.id)
       await expect.poll(count, { timeout: 10_000 }).toBe(round + 2)
+      // What came in the gap may have been asked for: the connection is there a moment later.
+      await expect.poll(isListening, { timeout: 10_000 }).toBe(true)
       const later = await one.create(newOperation())
       await one.complete(later.operation.id, resultOf('after it'))
       await expect.poll(() => heard, { timeout: 10_000 }).toContain(later.operation.id)
