@@ -1,7 +1,7 @@
 import { EventEmitter } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { EventMessage, MessageHandler, Reader, Reading, Subscription, Transport } from 'respond-async'
-import { GatewayError } from 'respond-async'
+import type { Reader, Reading, Subscription, Transport } from 'respond-async'
+import { type EventMessage, GatewayError, type MessageHandler } from 'respond-async'
 
 /** A transport over an EventEmitter: requests are emitted as `request TYPE`, results as `result`. */
 export function eventBusTransport(bus = new EventEmitter()): Transport {
@@ -40,8 +40,8 @@ export function eventBusTransport(bus = new EventEmitter()): Transport {
       const group = groups.get(key) ?? createGroup(bus, reading.kind)
       if (reading.kind === 'shared') groups.set(key, group)
       if (reading.kind === 'replay') {
-        const next =
-          reading.from === 'beginning' ? 0 : reading.from === 'now' ? log.length : Number(reading.from.after) + 1
+        const { from } = reading
+        const next = from === 'beginning' ? 0 : from === 'now' ? log.length : Number(from.after) + 1
         if (!(next <= log.length)) throw new GatewayError('ERR_CONFIG', `The log does not reach to position ${next}.`)
         for (const [index, message] of log.slice(next).entries()) group.push(message, next + index)
       }
@@ -68,11 +68,10 @@ function createGroup(bus: EventEmitter, kind: Reading['kind']) {
   function push(message: EventMessage, index?: number): void {
     const position = kind === 'replay' ? String(index) : undefined
     const entry: Entry = { message, position, attempt: 1, settle: () => {} }
-    const settled = new Promise<void>((resolve) => {
+    const settled: Promise<void> = new Promise<void>((resolve) => {
       entry.settle = resolve
-    })
+    }).finally(() => unsettled.delete(settled))
     unsettled.add(settled)
-    void settled.then(() => unsettled.delete(settled))
     enqueue(entry)
   }
 
