@@ -91,14 +91,24 @@ function* answers({ history, answerMs }: Evidence) {
   }
 }
 
-/** What has one key and one gateway reaches the broker in order, unless it was taken on at the same time. */
+/**
+ * What has one key and one gateway reaches the broker in order, unless it was taken on at the same time. One that ended
+ * without a result, canceled or expired, while its publish was on its way holds nobody up from then on.
+ */
 function* orders({ history }: Evidence) {
-  const places = new Map([...history.published].map((id, place) => [id, place]))
+  const places = new Map([...history.published.keys()].map((id, place) => [id, place]))
   const placeOf = ({ id }: Queued) => places.get(id) ?? Number.NaN
+  const isOver = (first: Queued, second: Queued) => {
+    const at = history.published.get(second.id) ?? Number.NaN
+    return history.sightings.some(({ id, startedAt, operation }) => {
+      return id === first.id && startedAt <= at && isEnd(operation) && operation?.result === undefined
+    })
+  }
   for (const [queue, operations] of history.queues) {
     for (const first of operations) {
       for (const second of operations) {
-        const isEarly = first.takenAt < second.askedAt && placeOf(second) < placeOf(first)
+        const isBehind = first.takenAt < second.askedAt && placeOf(second) < placeOf(first)
+        const isEarly = isBehind && !isOver(first, second)
         if (isEarly) yield `${second.id} overtook ${first.id} in ${queue}`
       }
     }

@@ -44,8 +44,8 @@ export class History {
   readonly executed = new Map<string, { readonly n: number; readonly messageIds: Set<string> }>()
   /** Operations with one ordering key, as one gateway took them on. */
   readonly queues = new Map<string, Queued[]>()
-  /** Operations in the order in which the broker got their request events for the first time. */
-  readonly published = new Set<string>()
+  /** When the broker got the request event of each operation for the first time. */
+  readonly published = new Map<string, number>()
 
   answered(attempt: Try, reply: Reply, now: number): void {
     Object.assign(attempt, { endedAt: now, end: 'answered' })

@@ -98,7 +98,7 @@ export class Network {
 
   /** A process's connection to the broker. */
   transportOf(process: SimProcess): Transport {
-    const { transport, history, trace } = this.#init
+    const { transport, history, trace, time } = this.#init
     return {
       ...{ name: transport.name, durability: transport.durability },
       start: async () => {},
@@ -111,7 +111,7 @@ export class Network {
         const refusal = this.#init.random.chance(0.3) ? rejected : brokerAway
         const work = async () => {
           await transport.publish(message, options)
-          history.published.add(message.id)
+          if (!history.published.has(message.id)) history.published.set(message.id, time.now())
         }
         const label = `publish ${trace.nameOf(message.correlationId)}`
         return this.#call(process, { part: 'broker', label, refusal, work })
