@@ -169,10 +169,12 @@ class MemoryStore implements Store {
   }
 
   async markPublished(ids: readonly string[], token?: number): Promise<void> {
-    this.#enter()
+    const now = this.#enter()
     for (const id of ids) {
       const row = this.#rows.get(id)
       if (row === undefined || !isUnpublished(row) || (token !== undefined && token !== row.leaseToken)) continue
+      // What is past its time has expired, whether anybody has seen it or not: a mark comes too late.
+      if (row.operation.expiresAt <= now) continue
       row.operation = { ...row.operation, published: true, request: undefined }
       this.#unpublished.countOut()
     }

@@ -93,7 +93,9 @@ export const MARK = `${COMMON}
 local token = ARGV[3]
 for at = 4, #ARGV do
   local id, row = ARGV[at], read(ARGV[at])
-  if row[STATE] == 'running' and row[PUBLISHED] == '0' and (token == '' or token == row[TOKEN]) then
+  -- What is past its time has expired, whether a sweep has seen it or not: a mark comes too late.
+  local runs = row[STATE] == 'running' and tonumber(row[EXPIRES]) > NOW
+  if runs and row[PUBLISHED] == '0' and (token == '' or token == row[TOKEN]) then
     redis.call('HDEL', opKey(id), 'q')
     redis.call('HSET', opKey(id), 'p', 1)
     settled(id, row)
