@@ -81,7 +81,10 @@ export interface Store {
   get(id: string): Promise<Operation | undefined>
   /** While one is lent, younger ones with the same key of their request events are not: they would overtake it. */
   leaseUnpublished(request: LeaseRequest): Promise<Lease>
-  /** Notes that the broker has the request events; without a token, for events that this caller published itself. */
+  /**
+   * Notes that the broker has the request events; without a token, for events that this caller published itself. A mark
+   * under an older token, or past an operation's time, changes nothing.
+   */
   markPublished(ids: readonly string[], token?: number): Promise<void>
   /** Ends at most `limit` operations past their time, purges as many ended ones; returns those that it expired. */
   sweep(limit: number): Promise<readonly Operation[]>

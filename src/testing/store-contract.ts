@@ -143,10 +143,12 @@ const OUTBOX: StoreCases = {
     await kit.store.markPublished([canceled.id, done.id, 'unknown'])
     assert.deepEqual([(await kit.get(canceled.id)).published, (await kit.get(canceled.id)).state], [false, 'canceled'])
   },
-  'operations past their time are not lent': async (kit) => {
-    await kit.created({ ttlMs: TTL_MS })
+  'operations past their time are not lent, and a mark comes too late for them': async (kit) => {
+    const { id } = await kit.created({ ttlMs: TTL_MS })
     await kit.advance(TTL_MS + 1)
     assert.deepEqual((await kit.store.leaseUnpublished(LEASE)).operations, [])
+    await kit.store.markPublished([id])
+    assert.deepEqual([(await kit.get(id)).published, (await kit.get(id)).state], [false, 'expired'])
   },
 }
 

@@ -280,7 +280,8 @@ async function createPair() {
     const token = index < 0 ? undefined : (tokens.at(-1 - index) ?? 9999)
     await store.markPublished([`op${n}`, 'unknown'], token)
     const known = model.find(({ id }) => id === `op${n}`)
-    if (known?.state === 'running' && (token === undefined || token === known.lease.token)) known.published = true
+    if (known?.state !== 'running' || known.until <= now) return
+    if (token === undefined || token === known.lease.token) known.published = true
   }
 
   async function sweep(): Promise<void> {

@@ -34,6 +34,8 @@ export class Outbox {
       )
       update ${operations} o set published = true, request = null from locked l
       where o.id = l.id and o.state = 'running' and not o.published
+        -- What is past its time has expired, whether anybody has seen it or not: a mark comes too late.
+        and o.expires_at > (${NOW})
         and ($2::bigint is null or o.lease_token = $2::bigint)`
     for (let at = 0; at < ids.length; at += MARK_BATCH)
       await this.#db.query(text, [JSON.stringify(ids.slice(at, at + MARK_BATCH)), token ?? null])
