@@ -3,18 +3,26 @@ import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Admin } from '@platformatic/kafka'
+import { findServer } from '../../scripts/brokers/find.js'
 import { KafkaBroker } from '../../scripts/brokers/kafka.js'
 import { whyNoKafka } from '../../scripts/brokers/kafka-jars.js'
 
+const found = await findServer('kafka')
+
 /** Why there is no Kafka for tests here, or undefined. */
-export const noKafka: string | undefined = process.env['KAFKA_BROKERS'] === undefined ? whyNoKafka() : undefined
+export const noKafka: string | undefined = whyNone()
+
+function whyNone(): string | undefined {
+  if (found.address !== undefined) return undefined
+  // A broker that is named and away is not replaced by one of our own.
+  return process.env['KAFKA_BROKERS'] ? found.reason : whyNoKafka()
+}
 
 const START_MS = 120_000
 
-/** The brokers of KAFKA_BROKERS, or one that all test files of this run share; the first that asks starts it. */
+/** The brokers that are there, or one that all test files of this run share; the first that asks starts it. */
 async function kafkaBrokers(): Promise<string[]> {
-  const given = process.env['KAFKA_BROKERS']
-  if (given !== undefined) return given.split(',')
+  if (found.address !== undefined) return found.address.split(',')
   const home = process.env['KAFKA_TEST_HOME']
   if (home === undefined) throw new Error('test/support/kafka-global.ts is not the global set-up of this project')
   const state = join(home, 'state.json')
