@@ -110,9 +110,10 @@ export class Admission {
 
   /** What the broker would refuse for ever must not wait for it in the outbox. */
   #checkSize({ type, body }: EventMessage): void {
-    const { maxBodyBytes = Number.POSITIVE_INFINITY } = this.#parts.transport
-    if (body.length <= maxBodyBytes) return
-    const text = `The body of ${type} has ${body.length} bytes; the message broker takes ${maxBodyBytes}.`
+    const { transport } = this.#parts
+    const limit = transport.maxBodyBytesOf?.(type) ?? transport.maxBodyBytes ?? Number.POSITIVE_INFINITY
+    if (body.length <= limit) return
+    const text = `The body of ${type} has ${body.length} bytes; the message broker takes ${limit}.`
     throw new GatewayError('ERR_BODY_TOO_LARGE', text)
   }
 }

@@ -85,8 +85,13 @@ export interface TransportListener {
 export interface Transport {
   readonly name: string
   readonly durability: Durability
-  /** The largest body that the broker takes, in bytes; requests with a larger one are refused before anything is written. */
+  /**
+   * The largest body that the broker takes, in bytes, of whatever type; requests with a larger one are refused before
+   * anything is written.
+   */
   readonly maxBodyBytes?: number | undefined
+  /** Where more is taken of some types than of others: the largest body of a request of this type. */
+  maxBodyBytesOf?(type: string): number
   /** What it wanted to check since its start, and the broker does not let this user ask. */
   readonly skippedChecks?: readonly string[] | undefined
   /** Each user of the transport starts it once; the first call connects. */

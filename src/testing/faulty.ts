@@ -53,6 +53,8 @@ function wrap<T extends object>(target: T, plan: FaultPlan, { codes, prefix = ''
     get(_, key) {
       const value: unknown = replace[String(key)] ?? Reflect.get(target, key)
       if (typeof value !== 'function') return value
+      // What it knows, and no call that could go wrong.
+      if (key === 'maxBodyBytesOf') return value.bind(target)
       return (...args: unknown[]): unknown => {
         // With the target as `this`, as its private fields are not on the proxy.
         const make = (): unknown => Reflect.apply(value, target, args)

@@ -3,11 +3,22 @@ import type { IncomingRecord, OutgoingRecord } from '../profiles/kafka-wire.js'
 /** A partition as `topic:number`; topics have no colon in them. */
 export type PartitionId = string
 
-/** What is kept about a topic. */
+/** What is kept about a topic; its settings are undefined when the broker denies to say them. */
 export interface TopicFacts {
   readonly partitions: number
-  /** `cleanup.policy`, or undefined when the broker denies to say it. */
+  /** `cleanup.policy` */
   readonly cleanupPolicy?: string | undefined
+  /** `max.message.bytes`, the topic's own or the broker's. */
+  readonly maxMessageBytes?: number | undefined
+}
+
+/** The settings of a topic that are asked for. */
+export const TOPIC_SETTINGS = ['cleanup.policy', 'max.message.bytes']
+
+/** What the answer says. */
+export function toSettings(read: (name: string) => string | null | undefined): Omit<TopicFacts, 'partitions'> {
+  const [cleanupPolicy, size] = TOPIC_SETTINGS.map((name) => read(name) ?? undefined)
+  return { cleanupPolicy, maxMessageBytes: size === undefined ? undefined : Number(size) }
 }
 
 /** What became of a failed produce call. */

@@ -15,7 +15,7 @@ export interface KafkaOptions {
   readonly topics: KafkaTopics
   /** Begins the names of all consumer groups, where access is granted by prefix. @default '' */
   readonly groupPrefix?: string
-  /** The largest body that is sent; brokers take `max.message.bytes` with headers. @default 1000000 */
+  /** The largest body that is sent; less where a topic takes less. @default 1000000 */
   readonly maxBodyBytes?: number
   /** How many produce calls may be under way; what comes meanwhile goes together in the next one. @default 5 */
   readonly inFlight?: number

@@ -21,6 +21,8 @@ export interface KafkaTopics {
 const NAMES = ['requests', 'results', 'replyTo', 'deadLetters']
 const LOOKS = 5
 const LOOK_PAUSE_MS = 200
+/** What is left of `max.message.bytes` for the key, the headers and the frame of a record. */
+const HEADER_BYTES = 4096
 const LEGAL = /^[A-Za-z0-9._-]{1,249}$/
 
 /** Knows which event goes to which topic, and which of the topics are there. */
@@ -44,9 +46,14 @@ export class Topics {
 
   /** All topics that are named. */
   get static(): string[] {
-    const { requests, replyTo, deadLetters } = this.#given
+    const { replyTo, deadLetters } = this.#given
     const optional = [replyTo, deadLetters].filter((topic) => topic !== undefined)
-    return [...new Set([...valuesOf(requests), ...this.results, ...optional])]
+    return [...new Set([...this.requests, ...this.results, ...optional])]
+  }
+
+  /** The topics of requests that are named. */
+  get requests(): string[] {
+    return valuesOf(this.#given.requests)
   }
 
   get results(): string[] {
@@ -78,6 +85,18 @@ export class Topics {
   /** True when it has been found. */
   has(topic: string): boolean {
     return this.#facts.has(topic)
+  }
+
+  /** The largest body for a topic, as far as it is known; of a limit that is small, half is left for the rest. */
+  maxBodyBytes(topic: string): number {
+    const limit = this.#facts.get(topic)?.maxMessageBytes ?? Number.POSITIVE_INFINITY
+    return limit - Math.min(HEADER_BYTES, Math.ceil(limit / 2))
+  }
+
+  /** The settings that the broker denies to say of the topics of requests, which then go unchecked. */
+  get unknownLimits(): string[] {
+    const unknown = this.requests.filter((topic) => this.#facts.get(topic)?.maxMessageBytes === undefined)
+    return unknown.map((topic) => `max.message.bytes of ${topic}`)
   }
 
   /** Looks a topic up, once it has been found never again. */

@@ -29,7 +29,6 @@ const WARNINGS_LIMIT = 100
 export class KafkaTransport implements Transport {
   readonly name = 'kafka'
   readonly durability = { class: 'durable' } as const
-  readonly maxBodyBytes: number
   readonly #settings: KafkaSettings
   readonly #topics: Topics
   readonly #publisher: Publisher
@@ -42,12 +41,23 @@ export class KafkaTransport implements Transport {
   readonly #skippedChecks = new Set<string>()
 
   constructor(settings: KafkaSettings) {
-    const { client, clock, inFlight, maxBodyBytes, topics } = settings
+    const { client, clock, inFlight, topics } = settings
     this.#settings = settings
-    this.maxBodyBytes = maxBodyBytes
     this.#topics = new Topics(topics)
     this.#publisher = new Publisher({ client, clock, inFlight })
     this.#monitor = new Monitor({ clock, everyMs: CHECK_EVERY_MS, check: () => client.check() })
+  }
+
+  /** What every topic of requests takes. */
+  get maxBodyBytes(): number {
+    const limits = this.#topics.requests.map((topic) => this.#topics.maxBodyBytes(topic))
+    return Math.min(this.#settings.maxBodyBytes, ...limits)
+  }
+
+  maxBodyBytesOf(type: string): number {
+    const topic = this.#topics.of('requests', type)
+    const limit = topic === undefined ? Number.POSITIVE_INFINITY : this.#topics.maxBodyBytes(topic)
+    return Math.min(this.#settings.maxBodyBytes, limit)
   }
 
   /** How many messages no handler could handle. */
@@ -78,6 +88,7 @@ export class KafkaTransport implements Transport {
     try {
       await within(client.connect(), CONNECT_MS)
       await this.#topics.check(this.#topics.static, client, this.#pause)
+      for (const unknown of this.#topics.unknownLimits) this.#skippedChecks.add(unknown)
     } catch (error) {
       await inTime(client.close(), CLOSE_MS, clock).catch(() => {})
       throw explainStart(error, optionNames)
@@ -116,8 +127,9 @@ export class KafkaTransport implements Transport {
 
   #topicFor({ body, type }: EventMessage, { channel, replyTo }: PublishOptions): string {
     this.#assertOpen()
-    if (body.byteLength > this.maxBodyBytes) {
-      throw refused(`The body of ${type} has ${body.byteLength} bytes, more than maxBodyBytes (${this.maxBodyBytes}).`)
+    const { maxBodyBytes } = this.#settings
+    if (body.byteLength > maxBodyBytes) {
+      throw refused(`The body of ${type} has ${body.byteLength} bytes, more than maxBodyBytes (${maxBodyBytes}).`)
     }
     const topic = (channel === 'results' ? replyTo : undefined) ?? this.#topics.of(channel, type)
     if (topic === undefined) throw refused(`topics.${channel} has no topic for ${type}.`)

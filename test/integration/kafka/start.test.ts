@@ -1,7 +1,8 @@
 import { once } from 'node:events'
 import { type AddressInfo, createServer } from 'node:net'
 import { Kafka, logLevel } from 'kafkajs'
-import { memoryStore } from 'respond-async'
+import { createGateway, memoryStore, ok } from 'respond-async'
+import { handle, operations } from 'respond-async/fetch'
 import { type KafkaClient, kafka, kafkajs, platformatic } from 'respond-async/kafka'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { KafkaBroker } from '../../../scripts/brokers/kafka.js'
@@ -120,17 +121,48 @@ for (const [name, connect] of Object.entries(kafkaClients)) {
       const transport = kafka({ client: connect(made.brokers), topics: { requests }, maxBodyBytes: 100_000 })
       await transport.start()
       try {
-        const send = (size: number) =>
-          transport.publish(toMessage({ type: 'Ask', source: 'test', data: 'x'.repeat(size) }, systemClock), {
+        const send = (size: number, headers = {}) =>
+          transport.publish(toMessage({ type: 'Ask', source: 'test', data: 'x'.repeat(size), headers }, systemClock), {
             channel: 'requests',
           })
-        const calls = await Promise.allSettled([send(10), send(50_000), send(20), send(200_000)])
+        const long = { 'x-long': 'y'.repeat(12_000) }
+        const calls = await Promise.allSettled([send(10), send(50_000), send(20), send(200_000), send(30, long)])
         const codes = calls.map((call) => (call.status === 'rejected' ? call.reason.code : 'taken'))
-        expect(codes).toEqual(['taken', 'ERR_PUBLISH_REJECTED', 'taken', 'ERR_PUBLISH_REJECTED'])
+        const refused = 'ERR_PUBLISH_REJECTED'
+        expect(codes).toEqual(['taken', refused, 'taken', refused, refused])
       } finally {
         await transport.close()
       }
     })
+
+    it('FM-B13 a gateway knows what each topic takes: more is a 413 before anything is written', async () => {
+      const small = await made.create('takes.10000', 1, { 'max.message.bytes': '10000' })
+      const large = await made.create('takes.100000', 1, { 'max.message.bytes': '100000' })
+      const results = await made.create('takes.little', 1, { 'max.message.bytes': '5000' })
+      const requests = { Small: small, Large: large }
+      const transport = kafka({ client: connect(made.brokers), topics: { requests, results } })
+      const gateway = createGateway({ transport, store: memoryStore() })
+      const ask = gateway.command({ publish: 'Small', outcomes: { Answered: ok() } })
+      const askMore = gateway.command({ publish: 'Large', outcomes: { Answered: ok() } })
+      operations(gateway)
+      await gateway.start()
+      try {
+        expect([transport.maxBodyBytes, transport.skippedChecks]).toEqual([10_000 - 4096, []])
+        const headers = { 'content-type': 'application/json', prefer: 'respond-async' }
+        const post = (size: number) =>
+          handle(ask)(
+            new Request('http://localhost/', { method: 'POST', headers, body: JSON.stringify('x'.repeat(size)) }),
+          )
+        expect((await post(6000)).status).toBe(413)
+        expect(gateway.counters.created).toBe(0)
+        expect((await post(5800)).status).toBe(202)
+        expect(await askMore.request('x'.repeat(90_000), { waitMs: 0 })).toMatchObject({ kind: 'accepted' })
+        const tooLarge = { code: 'ERR_BODY_TOO_LARGE' }
+        await expect(askMore.request('x'.repeat(99_000))).rejects.toMatchObject(tooLarge)
+      } finally {
+        await gateway.close({ drainMs: 0 })
+      }
+    }, 30_000)
 
     it('what can never be handled goes to the topic for dead letters as it was', async () => {
       const [requests, results] = [await made.create('poisoned'), await made.create('dead')]
@@ -155,8 +187,7 @@ for (const [name, connect] of Object.entries(kafkaClients)) {
   })
 }
 
-it("wake: 'store' needs a store that watches", async () => {
-  const { createGateway } = await import('respond-async')
+it("wake: 'store' needs a store that watches", () => {
   const transport = kafka({ brokers: ['127.0.0.1:1'], topics: { results: 'results' } })
   expect(() =>
     createGateway({ transport, store: Object.assign(memoryStore(), { watch: undefined }), wake: 'store' }),

@@ -6,7 +6,9 @@ import {
   type PartitionId,
   partitionId,
   type ReadRequest,
+  TOPIC_SETTINGS,
   type TopicFacts,
+  toSettings,
 } from '../client.js'
 import { within } from '../within.js'
 import { toProduceError } from './errors.js'
@@ -73,7 +75,7 @@ class KafkajsBinding implements KafkaClient {
     if (wanted.length === 0) return new Map()
     const described = await admin.fetchTopicMetadata({ topics: wanted })
     const facts = described.topics.map(async ({ name, partitions }) => {
-      return [name, { partitions: partitions.length, cleanupPolicy: await this.#cleanupPolicy(name) }] as const
+      return [name, { partitions: partitions.length, ...(await this.#settingsOf(name)) }] as const
     })
     return new Map(await Promise.all(facts))
   }
@@ -124,13 +126,14 @@ class KafkajsBinding implements KafkaClient {
     throw new Error('The client is not connected.')
   }
 
-  /** Undefined where the right to describe topics' settings is missing. */
-  async #cleanupPolicy(topic: string): Promise<string | undefined> {
-    const resources = [{ type: TOPIC, name: topic, configNames: ['cleanup.policy'] }]
+  /** Nothing where the right to describe topics' settings is missing. */
+  async #settingsOf(topic: string): Promise<Omit<TopicFacts, 'partitions'>> {
+    const resources = [{ type: TOPIC, name: topic, configNames: TOPIC_SETTINGS }]
     const described = await this.#open.admin
       .describeConfigs({ includeSynonyms: false, resources })
       .catch(() => ({ resources: [] as never[] }))
-    return described.resources[0]?.configEntries.find(({ configName }) => configName === 'cleanup.policy')?.configValue
+    const entries = described.resources[0]?.configEntries
+    return toSettings((wanted) => entries?.find(({ configName }) => configName === wanted)?.configValue)
   }
 }
 

@@ -7,7 +7,9 @@ import {
   type PartitionId,
   partitionId,
   type ReadRequest,
+  TOPIC_SETTINGS,
   type TopicFacts,
+  toSettings,
 } from '../client.js'
 import { encoded } from '../encoded.js'
 import { toProduceError } from './errors.js'
@@ -135,18 +137,18 @@ class PlatformaticClient implements KafkaClient {
     try {
       const { topics } = await admin.metadata({ topics: [topic], forceUpdate: true })
       const partitions = topics.get(topic)?.partitionsCount
-      return partitions === undefined ? undefined : { partitions, cleanupPolicy: await this.#cleanupPolicy(topic) }
+      return partitions === undefined ? undefined : { partitions, ...(await this.#settingsOf(topic)) }
     } catch (error) {
       if (error instanceof Error && error.message.startsWith('Unknown topic')) return undefined
       throw error
     }
   }
 
-  /** Undefined where the right to describe topics' settings is missing. */
-  async #cleanupPolicy(topic: string): Promise<string | undefined> {
-    const resources = [{ resourceType: TOPIC, resourceName: topic, configurationKeys: ['cleanup.policy'] }]
+  /** Nothing where the right to describe topics' settings is missing. */
+  async #settingsOf(topic: string): Promise<Omit<TopicFacts, 'partitions'>> {
+    const resources = [{ resourceType: TOPIC, resourceName: topic, configurationKeys: TOPIC_SETTINGS }]
     const described = await this.#open.admin.describeConfigs({ resources } as never).catch(() => [])
-    return described[0]?.configs.find(({ name }) => name === 'cleanup.policy')?.value ?? undefined
+    return toSettings((wanted) => described[0]?.configs.find(({ name }) => name === wanted)?.value)
   }
 
   /** All partitions, without a group; new ones are looked for now and then. */
