@@ -1,7 +1,8 @@
 import { toShell } from './curl.js'
 import { startDemo } from './demo.js'
+import { variablesOf } from './parts.js'
 import { documentedScenarios } from './requests.js'
-import { runRole } from './roles.js'
+import { report, runRole } from './roles.js'
 import { runOnce } from './run-once.js'
 import { type Role, readSettings, type Settings, UsageError } from './settings.js'
 import { supervise } from './supervisor.js'
@@ -44,10 +45,15 @@ async function serveApart(settings: Settings): Promise<void> {
   console.log(`# ${describe(settings)}, over ${transport}, kept in ${store}, names begin with ${prefix}`)
   const many = (kind: Role['kind'], count: number) => Array.from({ length: count }, (_, index) => ({ kind, index }))
   const supervised = supervise([...many('gateway', instances), ...many('worker', workers)])
-  const signal = await new Promise<string>((resolve) => {
+  const signal = new Promise<string>((resolve) => {
     process.on('SIGTERM', resolve).on('SIGINT', resolve)
   })
-  console.log(`${signal}: draining`)
+  const refused = supervised.refused.then((mistake) => {
+    console.error(mistake)
+    process.exitCode = 2
+    return 'It cannot start like this'
+  })
+  console.log(`${await Promise.race([signal, refused])}: draining`)
   await supervised.stop()
   console.log('drained')
 }
@@ -57,16 +63,27 @@ function describe({ framework, waitMs }: Settings): string {
 }
 
 function fail(error: unknown): void {
-  const { code, message } = error as NodeJS.ErrnoException
-  const isTaken = code === 'EADDRINUSE'
-  console.error(isTaken ? `The port is in use (${message}). Choose another one: PORT=3001 npm run demo` : message)
+  console.error(textOf(error))
   process.exitCode = error instanceof UsageError ? 2 : 1
 }
 
-/** What a start that fails leaves open would keep the process alive; it is started again instead. */
-function giveUp(error: unknown): void {
-  fail(error)
-  process.exit()
+function textOf(error: unknown): string {
+  const { code, message } = error as NodeJS.ErrnoException
+  if (code !== 'EADDRINUSE') return message
+  return `The port is in use (${message}). Choose another one: PORT=3001 npm run demo`
+}
+
+/** What a start that fails leaves open would keep the process alive; it is started again, where that can help. */
+function giveUp(settings: Settings, error: unknown): void {
+  const { code } = error as NodeJS.ErrnoException
+  const variables = variablesOf(settings).join(' and ')
+  if (code === 'ERR_CONFIG' || code === 'ERR_INVALID_URL')
+    report({ mistake: `${textOf(error)} See ${variables}.` }, () => process.exit(2))
+  else if (code === 'EADDRINUSE') report({ mistake: textOf(error) }, () => process.exit(2))
+  else {
+    fail(error)
+    process.exit()
+  }
 }
 
 // Nobody has to read what it prints: `npm run demo | head` must not end it.
@@ -74,7 +91,7 @@ process.stdout.on('error', () => {})
 
 try {
   const settings = readSettings(process.env, process.argv.slice(2))
-  if (settings.role) await runRole(settings, settings.role).catch(giveUp)
+  if (settings.role) await runRole(settings, settings.role).catch((error) => giveUp(settings, error))
   else if (settings.transport !== 'memory') await serveApart(settings)
   else await (settings.once ? checkOnce(settings) : serve(settings))
 } catch (error) {

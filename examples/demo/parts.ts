@@ -24,8 +24,9 @@ const TRANSPORTS: Readonly<Record<TransportName, (prefix: string, env: Env) => P
     const { kafka } = await import('respond-async/kafka')
     const brokers = (env.KAFKA_BROKERS || '127.0.0.1:9092').split(',')
     const topics = { requests: `${prefix}.requests`, results: `${prefix}.results` }
+    const part = kafka({ brokers, topics, groupPrefix: `${prefix}.` })
     await createTopics(brokers, Object.values(topics))
-    return { part: kafka({ brokers, topics, groupPrefix: `${prefix}.` }) }
+    return { part }
   },
 }
 
@@ -56,6 +57,19 @@ export async function openParts({ transport, store, prefix }: Settings, env: Env
     store: keeper.part,
     close: async () => void (await Promise.all([broker.close?.(), keeper.close?.()])),
   }
+}
+
+const VARIABLES = {
+  memory: [],
+  amqp: ['AMQP_URL'],
+  kafka: ['KAFKA_BROKERS'],
+  redis: ['REDIS_URL'],
+  postgres: ['DATABASE_URL'],
+}
+
+/** The variables that say where the chosen servers are. */
+export function variablesOf({ transport, store }: Settings): string[] {
+  return [...VARIABLES[transport], ...VARIABLES[store]]
 }
 
 /** Kept without end, as users are made of all results that there ever were. */

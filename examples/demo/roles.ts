@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import { startServed } from './demo.js'
 import { openParts } from './parts.js'
 import type { Role, Settings } from './settings.js'
+import type { Report } from './supervisor.js'
 import { createUserWorker } from './worker.js'
 
 const EXIT_MS = 2000
@@ -12,6 +13,7 @@ export async function runRole(settings: Settings, { kind, index }: Role): Promis
   const parts = await openParts(settings)
   const running = kind === 'gateway' ? await startGateway(settings, parts, index) : await startWorker(parts)
   console.log(`${kind} ${index} ${running.origin}pid ${process.pid}`)
+  report({ isReady: true })
   await ended
   await running.close()
   await parts.close()
@@ -19,6 +21,12 @@ export async function runRole(settings: Settings, { kind, index }: Role): Promis
   if (process.connected) process.disconnect()
   // And so would what a client leaves behind that a broker did not let go in time.
   setTimeout(() => process.exit(), EXIT_MS).unref()
+}
+
+/** Tells the process that has started this one, if one has; `then` is called when it is told. */
+export function report(what: Report, then = () => {}): void {
+  if (process.send === undefined || !process.connected) then()
+  else process.send(what, then)
 }
 
 type Parts = Awaited<ReturnType<typeof openParts>>

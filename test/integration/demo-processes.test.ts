@@ -9,6 +9,7 @@ import { type Supervised, supervise } from '../../examples/demo/supervisor.js'
 import { KafkaBroker } from '../../scripts/brokers/kafka.js'
 import { whyNoKafka } from '../../scripts/brokers/kafka-jars.js'
 import { until as eventually } from '../../src/testing/contract.js'
+import { AMQP_URL, whyNoRabbitMq } from '../support/rabbitmq.js'
 import { missingRedis, REDIS_URL } from '../support/redis/clients.js'
 import { type Child, startChild } from './child.js'
 
@@ -23,7 +24,7 @@ afterEach(async () => {
 function start(roles: readonly Role[], script: string) {
   const started: { readonly role: Role; readonly child: ChildProcess; readonly at: number }[] = []
   const startOne = (role: Role): ChildProcess => {
-    const child = spawn(process.execPath, ['-e', script], { stdio: ['ignore', 'pipe', 'inherit'] })
+    const child = spawn(process.execPath, ['-e', script], { stdio: ['ignore', 'pipe', 'inherit', 'ipc'] })
     started.push({ role, child, at: performance.now() })
     return child
   }
@@ -83,6 +84,48 @@ describe('the supervisor of the demo', () => {
     OPEN.push(supervise([{ kind: 'worker', index: 0 }], nothing, 50))
     await until(() => tries >= 3)
   })
+})
+
+const missingRabbit = await whyNoRabbitMq()
+
+describe('a process of the demo that cannot be started like this', () => {
+  const MISTAKE = "process.send({ mistake: 'wrong' }, () => process.exit(2))"
+
+  it('is told of, and stopped for good by whoever hears of it', async () => {
+    const { supervised, started } = start([{ kind: 'gateway', index: 0 }], MISTAKE)
+    expect(await supervised.refused).toBe('wrong')
+    await supervised.stop()
+    const { length } = started
+    await sleep(400)
+    expect(started).toHaveLength(length)
+  })
+
+  it('is started again when it has been ready once', async () => {
+    const { supervised, started } = start(
+      [{ kind: 'gateway', index: 0 }],
+      `process.send({ isReady: true }); ${MISTAKE}`,
+    )
+    let isRefused = false
+    void supervised.refused.then(() => {
+      isRefused = true
+    })
+    await until(() => started.length === 3)
+    expect(isRefused).toBe(false)
+  })
+
+  it.skipIf(missingRabbit !== undefined)(
+    'ends the whole demo with 2, and with one error that names the option',
+    async () => {
+      const url = new URL(AMQP_URL)
+      url.password = 'wrong'
+      const args = ['--transport', 'amqp', '--store', 'memory']
+      const child = await startChild(MAIN, { args, env: { AMQP_URL: url.href, DEMO_PREFIX: 'demo_wrong' } })
+      expect(await child.ended).toBe(2)
+      expect(
+        child.output().match(/refuses the user name or the password \(option url\)\. See AMQP_URL\./g),
+      ).toHaveLength(1)
+    },
+  )
 })
 
 describe('the options of the demo', () => {
