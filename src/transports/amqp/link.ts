@@ -30,6 +30,8 @@ const FIRST_DELAY_MS = 100
 // Short, as the first success is to come soon after the broker is back; with jitter, as all instances are waiting for it.
 const LONGEST_DELAY_MS = 2000
 const CLOSE_MS = 2000
+// Calls of a channel have no end of their own, and a broker that answers none of them may go on with its heartbeats.
+const ATTACH_MS = 10_000
 
 /**
  * A connection that comes back. What is on it is set up anew each time, in the order in which it was added, and before
@@ -74,7 +76,7 @@ export class Link {
     const connection = this.#connection
     if (connection === undefined) throw unavailable('There is no connection to RabbitMQ at the moment.')
     try {
-      await part.attach(connection)
+      await this.#attach(part, connection)
     } catch (error) {
       throw isGatewayError(error) ? error : unavailable('The connection to RabbitMQ is of no use.', error)
     }
@@ -131,7 +133,7 @@ export class Link {
     })
     connection.on('unblocked', () => this.#unblock(connection))
     try {
-      for (const part of this.#parts) await part.attach(connection)
+      for (const part of this.#parts) await this.#attach(part, connection)
       if (isGone || this.#isClosed) throw unavailable('The connection to RabbitMQ was lost again.', failure)
     } catch (error) {
       for (const part of this.#parts) part.detach(error)
@@ -147,6 +149,27 @@ export class Link {
   /** One that is gone already is closed enough, and a broker that is short of memory does not hear of the end. */
   async #end(connection: AmqpConnection): Promise<void> {
     if (this.#options.isOurs) await inTime(connection.close(), CLOSE_MS, this.#options.clock).catch(() => {})
+  }
+
+  /**
+   * Sets a part up. When that takes too long the connection counts as lost, and what the broker still says on it is
+   * passed over; one that is not ours is waited for, as there is no other.
+   */
+  async #attach(part: Part, connection: AmqpConnection): Promise<void> {
+    const { canReconnect, clock } = this.#options
+    if (!canReconnect) return part.attach(connection)
+    let isDone = false
+    const attaching = part.attach(connection).then(() => {
+      isDone = true
+    })
+    await inTime(attaching, ATTACH_MS, clock)
+    if (isDone) return
+    const error = unavailable(`RabbitMQ has not answered for ${ATTACH_MS} ms.`)
+    if (this.#connection === connection) {
+      this.#lost(connection, error)
+      void this.#end(connection)
+    }
+    throw error
   }
 
   #unblock(connection: AmqpConnection): void {
@@ -182,10 +205,12 @@ export class Link {
       if (failures > 0) await this.#pause(failures)
       if (this.#isClosed || this.#connection !== connection || !this.#parts.has(part)) return
       try {
-        await part.attach(connection)
+        await this.#attach(part, connection)
         this.#options.health.mend(part)
         return
       } catch (error) {
+        // Another connection has the part by now, or will have it.
+        if (this.#connection !== connection) return
         part.detach(error)
         this.#options.health.break(part, error)
       }

@@ -183,6 +183,34 @@ describe.skipIf(missing !== undefined)('RabbitMQ in bad weather', () => {
     await arrives(transport, ids)
   }, 60_000)
 
+  it('B10 a broker that falls silent in the middle of a repair costs the connection, and the repair is tried again', async () => {
+    const proxy = await TcpProxy.start(AMQP_URL)
+    opened.push(() => proxy.stop())
+    let isArmed = false
+    const connect = async (url: string, options?: Readonly<Record<string, unknown>>) => {
+      // The line is good again for the next connection.
+      proxy.isDeaf = false
+      const connection = await client.connect(url, options)
+      const createChannel = () => {
+        proxy.isDeaf = isArmed
+        isArmed = false
+        return connection.createChannel()
+      }
+      return Object.create(connection, { createChannel: { value: createChannel } })
+    }
+    // Ten times as fast, and heartbeats that would miss nothing for two minutes.
+    const clock = { ...systemClock, setTimer: fasterTimer }
+    const url = proxy.through(AMQP_URL)
+    const { transport, told } = await started({ url, client: { connect }, clock, heartbeatSeconds: 60 })
+    const { ids } = await collect(transport)
+    await arrives(transport, ids)
+    isArmed = true
+    await admin((channel) => channel.deleteQueue(lastQueue('-own-')))
+    await until(() => proxy.isDeaf)
+    await until(() => told.at(-1) === 'up', 15_000)
+    await arrives(transport, ids)
+  }, 30_000)
+
   it('FM-C20 a consumer that is lost while its connection is sound is missed, and set up again', async () => {
     const deaf = new DeafClient()
     opened.push(() => deaf.cleanUp())

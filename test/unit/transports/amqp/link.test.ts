@@ -106,6 +106,49 @@ describe('a link to the broker', () => {
     await link.close()
   })
 
+  it('a part that is never set up, as the broker is silent, costs the connection, and gets another one', async () => {
+    const { clock, link, log, wires } = setUp()
+    const one = part(log, 'one')
+    const attach = one.attach.bind(one)
+    one.attach = (connection) => {
+      const attached = attach(connection)
+      return log.includes('down') && wires.length < 3 ? new Promise(() => {}) : attached
+    }
+    await link.start()
+    await link.add(one)
+    link.repair(one, new Error('the queue was deleted'))
+    await clock.advance(9000)
+    expect([wires.length, ...log]).toEqual([1, 'one on', 'one off', 'down', 'one on'])
+    // The second connection is silent as well.
+    await clock.advance(15_000)
+    expect(wires.map(({ isClosed }) => isClosed)).toEqual([true, true, false])
+    expect(log.slice(4)).toEqual(['one off', 'one on', 'one off', 'one on', 'up'])
+    await link.close()
+    expect(clock.pending).toBe(0)
+  })
+
+  it('a repair that is overtaken by a new connection leaves the part alone', async () => {
+    const { clock, link, log, wires } = setUp()
+    const one = part(log, 'one')
+    await link.start()
+    await link.add(one)
+    let fail = (_error: unknown) => {}
+    const attach = one.attach.bind(one)
+    one.attach = (connection) => {
+      if (wires.length > 1) return attach(connection)
+      return new Promise((_resolve, reject) => {
+        fail = reject
+      })
+    }
+    link.repair(one, new Error('the queue was deleted'))
+    wires[0]?.emit('close')
+    await clock.advance(500)
+    fail(new Error('the connection is gone'))
+    await clock.advance(20_000)
+    expect(log).toEqual(['one on', 'one off', 'down', 'one off', 'one on', 'up'])
+    await link.close()
+  })
+
   it('a removed part is neither repaired nor missed', async () => {
     const { clock, link, log } = setUp()
     const one = part(log, 'one', [])
