@@ -186,7 +186,7 @@ export class CoreGateway<Events = Record<string, unknown>> implements GatewayCon
     const repliesLost = () => pending.giveUp()
     await transport.start({ down: (error) => transportBreaker.report(true, error), up, repliesLost })
     this.#opened(() => transport.close())
-    await bareStore.start()
+    await bareStore.start({ callTimeoutMs: this.settings.storeTimeoutMs })
     this.#opened(() => bareStore.close())
     this.#opened(await readResults(this.#parts, new Results(this.#parts)))
     // Nobody else changes what is in a store of the gateway's own.

@@ -20,7 +20,7 @@ export function guardStore(store: Store, breaker: Breaker): Store {
       return store.durability
     },
     records: guardedRecords,
-    start: () => store.start(),
+    start: (user) => store.start(user),
     close: () => store.close(),
     create: (operation) => guarded(() => store.create(operation)),
     find: (key) => guarded(() => store.find(key)),

@@ -52,6 +52,12 @@ export interface RecordSpace {
 /** Hears of operations that changed; the operation is given where the store has it at hand. */
 export type ChangeListener = (id: string, operation?: Operation) => void
 
+/** What a store is told by who starts it. */
+export interface StoreUser {
+  /** How long this user waits for a call: what takes longer than all of them wait is of use to nobody. */
+  readonly callTimeoutMs?: number
+}
+
 /** The seam to persistence. Every method that changes something is atomic and safe to call again. */
 export interface Store {
   readonly name: string
@@ -60,7 +66,7 @@ export interface Store {
   readonly skippedChecks?: readonly string[] | undefined
   readonly records: RecordSpace
   /** May be called by several users of one store; the first call connects. */
-  start(): Promise<void>
+  start(user?: StoreUser): Promise<void>
   /** Called once by each user that started it: the last call ends what this store opened, more do nothing. */
   close(): Promise<void>
   /**

@@ -109,14 +109,14 @@ class EventReadModel<State> implements ReadModel<State> {
   }
 
   async #start(): Promise<void> {
-    const { transport, store } = this.#settings
+    const { transport, store, storeTimeoutMs } = this.#settings
     const set = (isConnected: boolean) => () => {
       this.#isConnected = isConnected
     }
     await transport.start({ down: set(false), up: set(true) })
     this.#ends.push(() => transport.close())
     this.#isConnected = true
-    await store?.start()
+    await store?.start({ callTimeoutMs: storeTimeoutMs })
     if (store !== undefined) this.#ends.push(() => store.close())
     await this.#journal.start()
     this.#ends.push(() => this.#copy.close())

@@ -1,4 +1,5 @@
 import { GatewayError } from '../core/errors.js'
+import type { StoreUser } from '../core/store.js'
 import { within } from './within.js'
 
 /** How a group of calls is written. */
@@ -11,12 +12,38 @@ export interface GroupCommitOptions<In, Out> {
   readonly maxBatch?: number
   /** How large an item is, in bytes; without it only their number is bounded. */
   bytesOf?(item: In): number
-  /** The most bytes of one batch; an item that has more goes alone. @default 4194304 */
+  /** The most bytes of one batch; an item that has more goes alone. @default BATCH_BYTES */
   readonly maxBytes?: number
   /** The most batches on their way at a time. @default 2 */
   readonly inFlight?: number
-  /** How long a batch holds its place among those on their way; then its outcome is unknown. @default 5000 */
-  readonly giveUpMs?: number
+  /** How long a batch holds its place among those on their way; then its outcome is unknown. */
+  readonly patience?: { readonly ms: number }
+}
+
+/** The most bytes of one statement; of one answer too, which of reads nobody knows before. */
+export const BATCH_BYTES = 4 * 1024 * 1024
+
+const GIVE_UP_MS = 5_000
+// So that a store that is only slow is not sent ever more.
+const LEAST_MS = 1_000
+
+/** How long a store is waited for: as long as its most patient user waits, after which nobody does. */
+export class Patience {
+  #ms = 0
+
+  get ms(): number {
+    return Math.max(this.#ms, LEAST_MS)
+  }
+
+  /** One that does not say how long it waits waits for five seconds. */
+  add({ callTimeoutMs = GIVE_UP_MS }: StoreUser = {}): void {
+    this.#ms = Math.max(this.#ms, callTimeoutMs)
+  }
+
+  /** After the last user. */
+  reset(): void {
+    this.#ms = 0
+  }
 }
 
 interface Call<In, Out> {
@@ -37,7 +64,7 @@ export class GroupCommit<In, Out> {
   readonly #maxBatch: number
   readonly #maxBytes: number
   readonly #inFlight: number
-  readonly #giveUpMs: number
+  readonly #patience: { readonly ms: number }
   #waiting: Call<In, Out>[] = []
   #running = 0
   #isScheduled = false
@@ -47,9 +74,9 @@ export class GroupCommit<In, Out> {
     this.#isDataError = (error) => options.isDataError?.(error) ?? false
     this.#bytesOf = (item) => options.bytesOf?.(item) ?? 0
     this.#maxBatch = options.maxBatch ?? 500
-    this.#maxBytes = options.maxBytes ?? 4 * 1024 * 1024
+    this.#maxBytes = options.maxBytes ?? BATCH_BYTES
     this.#inFlight = options.inFlight ?? 2
-    this.#giveUpMs = options.giveUpMs ?? 5_000
+    this.#patience = options.patience ?? { ms: GIVE_UP_MS }
   }
 
   /** Resolves to what the flush answers for this item. */
@@ -96,10 +123,11 @@ export class GroupCommit<In, Out> {
 
   /** Never rejects. A batch that is never answered, as on a line that went dead, must not stop those behind it. */
   async #writeInTime(batch: readonly Call<In, Out>[]): Promise<void> {
-    const text = `The store has not answered within ${this.#giveUpMs} ms.`
+    const { ms } = this.#patience
+    const text = `The store has not answered within ${ms} ms.`
     const late = () => new GatewayError('ERR_STORE_UNAVAILABLE', text, { outcome: 'unknown' })
     try {
-      await within(this.#giveUpMs, this.#write(batch), late)
+      await within(ms, this.#write(batch), late)
     } catch (error) {
       for (const call of batch) {
         call.isGivenUp = true

@@ -3,10 +3,10 @@ import type { EventMessage } from '../../core/event.js'
 import { createId } from '../../core/ids.js'
 import { advance, type Ending, type NewOperation, type Operation, type Settled } from '../../core/operation.js'
 import { checkFunction, refuseUnknown } from '../../core/options.js'
-import type { ChangeListener, Created, Lease, LeaseRequest, RecordWrite, Store } from '../../core/store.js'
+import type { ChangeListener, Created, Lease, LeaseRequest, RecordWrite, Store, StoreUser } from '../../core/store.js'
 import type { Durability } from '../../core/transport.js'
 import { bytesOfEnding, encodeEvent } from '../codec.js'
-import { GroupCommit } from '../group-commit.js'
+import { GroupCommit, Patience } from '../group-commit.js'
 import { within } from '../within.js'
 import { Changes } from './changes.js'
 import { createDatabase, type Database, isDataError, type PostgresClient, tolerateIdleErrors } from './client.js'
@@ -15,6 +15,7 @@ import { type EndingAnswer, type EndingCall, Endings } from './endings.js'
 import { type ListenConnection, Listening } from './listening.js'
 import { type Names, NOW, namesOf, type SchemaOptions } from './names.js'
 import { Outbox } from './outbox.js'
+import { Reads } from './reads.js'
 import { PostgresRecords } from './records.js'
 import { columns, type OperationRow, toOperation } from './rows.js'
 import { inspect } from './server.js'
@@ -61,6 +62,7 @@ class PostgresStore implements Store {
   readonly #findByKey: (key: string) => Promise<Operation | undefined>
   readonly #endings: GroupCommit<EndingCall, EndingAnswer>
   readonly #reads: GroupCommit<string, Operation | undefined>
+  readonly #patience = new Patience()
   readonly #outbox: Outbox
   readonly #changes: Changes
   /** Tells the announcements of this store from those of others. */
@@ -90,7 +92,7 @@ class PostgresStore implements Store {
     const creates = new Creates(this.#db, this.#names)
     const endings = new Endings(this.#db, this.#names, this.#sender)
     const { maxBatch = 500, inFlight = 2 } = options
-    const group = { maxBatch, inFlight, isDataError }
+    const group = { maxBatch, inFlight, isDataError, patience: this.#patience }
     this.#creates = new GroupCommit({
       ...group,
       flush: (operations) => creates.flush(operations),
@@ -102,7 +104,8 @@ class PostgresStore implements Store {
       flush: (calls) => endings.flush(calls),
       bytesOf: (call) => bytesOfEnding(call),
     })
-    this.#reads = new GroupCommit({ ...group, flush: (ids) => this.#read(ids) })
+    const reads = new Reads(this.#db, this.#names)
+    this.#reads = new GroupCommit({ ...group, flush: (ids) => reads.flush(ids) })
     this.#outbox = new Outbox(this.#db, this.#names, this.#sender)
     this.#changes = new Changes(this.#db, this.#names)
     this.records = new PostgresRecords(this.#db, this.#names, group)
@@ -112,8 +115,9 @@ class PostgresStore implements Store {
     return this.#durability
   }
 
-  async start(): Promise<void> {
+  async start(user?: StoreUser): Promise<void> {
     this.#users += 1
+    this.#patience.add(user)
     this.#opening ??= this.#open()
     try {
       await this.#opening
@@ -129,6 +133,7 @@ class PostgresStore implements Store {
     this.#users -= 1
     if (this.#users > 0) return
     this.#isOpen = false
+    this.#patience.reset()
     const [opening, listening] = [this.#opening, this.#listening]
     this.#opening = undefined
     this.#listening = undefined
@@ -233,19 +238,6 @@ class PostgresStore implements Store {
     } catch {
       // Anybody who may use the database can send anything on the channel.
     }
-  }
-
-  async #read(ids: readonly string[]): Promise<readonly (Operation | undefined)[]> {
-    const { operations } = this.#names
-    const select = `select ${columns('o')}, o.request, (${NOW})::float8 as at_ms from ${operations} o where o.id`
-    const rows =
-      ids.length === 1
-        ? await this.#db.query<OperationRow>(`${select} = $1`, ids)
-        : await this.#db.query<OperationRow>(`${select} in (select json_array_elements_text($1::text::json))`, [
-            JSON.stringify(ids),
-          ])
-    const found = new Map(rows.map((row) => [row.id, toOperation(row)]))
-    return ids.map((id) => found.get(id))
   }
 
   async #open(): Promise<() => void> {

@@ -3,8 +3,18 @@ import { GatewayError } from '../../core/errors.js'
 import type { EventMessage } from '../../core/event.js'
 import type { Ending, NewOperation, Operation, Settled } from '../../core/operation.js'
 import { configError, type NumberRule, refuseUnknown, resolveNumbers } from '../../core/options.js'
-import type { ChangeListener, Created, Lease, LeaseRequest, RecordSpace, RecordWrite, Store } from '../../core/store.js'
+import type {
+  ChangeListener,
+  Created,
+  Lease,
+  LeaseRequest,
+  RecordSpace,
+  RecordWrite,
+  Store,
+  StoreUser,
+} from '../../core/store.js'
 import type { Durability } from '../../core/transport.js'
+import { Patience } from '../group-commit.js'
 import { Changes } from './changes.js'
 import { type Findings, inspect } from './checks.js'
 import { connect, type RedisConnection, refuseDatabase } from './connection.js'
@@ -66,6 +76,7 @@ class ConnectedStore implements RedisStore {
   readonly #scripts: Scripts
   readonly #operations: Operations
   readonly #changes: Changes
+  readonly #patience = new Patience()
   #findings: Findings = { durability: { class: 'process' }, skipped: [] }
   #users = 0
   #starting: Promise<void> | undefined
@@ -78,7 +89,7 @@ class ConnectedStore implements RedisStore {
     this.#connectTimeoutMs = connectTimeoutMs
     this.#connection = connectionOf(client)
     this.#scripts = new Scripts(this.#connection, [prefix, self])
-    const shared = { scripts: this.#scripts, maxBatch: MAX_BATCH }
+    const shared = { scripts: this.#scripts, maxBatch: MAX_BATCH, patience: this.#patience }
     this.#changes = new Changes({ ...shared, connection: this.#connection, prefix, self, pollEveryMs })
     this.#records = new RedisRecords({ ...shared, self, fault: () => this.#fault() })
     this.#operations = new Operations({
@@ -101,8 +112,9 @@ class ConnectedStore implements RedisStore {
     return this.#records
   }
 
-  async start(): Promise<void> {
+  async start(user?: StoreUser): Promise<void> {
     this.#users += 1
+    this.#patience.add(user)
     this.#starting ??= this.#start()
     try {
       await this.#starting
@@ -118,6 +130,7 @@ class ConnectedStore implements RedisStore {
     this.#users -= 1
     if (this.#users > 0) return
     this.#starting = undefined
+    this.#patience.reset()
     await this.#changes.close()
     this.#disconnect()
   }

@@ -12,7 +12,7 @@ import {
 } from '../../core/operation.js'
 import type { ChangeListener, Created, Lease, LeaseRequest, RecordWrite } from '../../core/store.js'
 import { bytesOfEnding, encodeError, encodeEvent } from '../codec.js'
-import { GroupCommit } from '../group-commit.js'
+import { GroupCommit, type Patience } from '../group-commit.js'
 import type { Argument } from './connection.js'
 import { atTime, optional, type Row, toOperation } from './rows.js'
 import type { Scripts } from './runner.js'
@@ -22,6 +22,7 @@ import { COMPLETE, CREATE, FIND, LEASE, MARK, PROGRESS, READ, SWEEP } from './sc
 export interface OperationsOptions {
   readonly scripts: Scripts
   readonly maxBatch: number
+  readonly patience: Patience
   /** A record write as the scripts take it. */
   toArguments(write: RecordWrite): readonly Argument[]
   /** Told of every change that is made here. */
@@ -54,24 +55,25 @@ export class Operations {
   readonly #reads: GroupCommit<string, Operation | undefined>
 
   constructor(options: OperationsOptions) {
-    const { maxBatch } = options
+    const { maxBatch, patience } = options
+    const group = { maxBatch, patience }
     this.#options = options
     this.#creates = new GroupCommit({
       flush: (items) => this.#create(items),
       bytesOf: ({ request }) => request.body.byteLength,
-      maxBatch,
+      ...group,
     })
     this.#completes = new GroupCommit({
       flush: (items) => this.#complete(items),
       bytesOf: (completion) => bytesOfEnding(completion),
-      maxBatch,
+      ...group,
     })
     this.#advances = new GroupCommit({
       flush: (items) => this.#advance(items),
       bytesOf: ({ event }) => event.body.byteLength,
-      maxBatch,
+      ...group,
     })
-    this.#reads = new GroupCommit({ flush: (ids) => this.#read(ids), maxBatch })
+    this.#reads = new GroupCommit({ flush: (ids) => this.#read(ids), ...group })
   }
 
   create(init: NewOperation): Promise<Created> {
@@ -158,8 +160,15 @@ export class Operations {
   }
 
   async #read(ids: readonly string[]): Promise<(Operation | undefined | Error)[]> {
-    const [now, ...rows] = (await this.#options.scripts.run(READ, ids)) as Reply<Row | null>
-    return each(ids, rows, (id, row) => (row === null ? undefined : atTime(toOperation(id, row), now)))
+    const found: (Operation | undefined | Error)[] = []
+    for (let isMore = true; isMore; ) {
+      const rest = ids.slice(found.length)
+      const [now, ...rows] = (await this.#options.scripts.run(READ, rest)) as Reply<Row | null>
+      const read = rest.slice(0, rows.length)
+      found.push(...each(read, rows, (id, row) => (row === null ? undefined : atTime(toOperation(id, row), now))))
+      isMore = read.length > 0 && found.length < ids.length
+    }
+    return found
   }
 }
 

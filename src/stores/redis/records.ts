@@ -1,5 +1,5 @@
 import type { RecordSpace, RecordWrite, StoredRecord } from '../../core/store.js'
-import { GroupCommit } from '../group-commit.js'
+import { GroupCommit, type Patience } from '../group-commit.js'
 import type { Argument } from './connection.js'
 import type { Scripts } from './runner.js'
 import { DELETE, GET, LIST, PUT, SWEEP_RECORDS } from './scripts/index.js'
@@ -9,6 +9,7 @@ export interface RedisRecordsOptions {
   readonly scripts: Scripts
   readonly self: string
   readonly maxBatch: number
+  readonly patience: Patience
   /** Why the store cannot be used, if so. */
   fault(): Error | undefined
 }
@@ -23,15 +24,16 @@ export class RedisRecords implements RecordSpace {
   #writes = 0
 
   constructor(options: RedisRecordsOptions) {
-    const { scripts, maxBatch } = options
+    const { scripts, maxBatch, patience } = options
     this.#options = options
     const put = async (writes: readonly (readonly Argument[])[]) => scripts.run(PUT, writes.flat())
     this.#puts = new GroupCommit({
       flush: async (items) => (await put(items)) as (number | null)[],
       bytesOf: (write) => write.reduce((sum, argument) => sum + argument.length, 0),
       maxBatch,
+      patience,
     })
-    this.#gets = new GroupCommit({ flush: async (keys) => (await scripts.run(GET, keys)) as Pair[], maxBatch })
+    this.#gets = new GroupCommit({ flush: (keys) => this.#read(keys), maxBatch, patience })
   }
 
   async get(key: string): Promise<StoredRecord | undefined> {
@@ -72,6 +74,16 @@ export class RedisRecords implements RecordSpace {
   /** Drops at most `limit` records that have had their time. */
   async sweep(limit: number): Promise<void> {
     await this.#options.scripts.run(SWEEP_RECORDS, [String(limit)])
+  }
+
+  async #read(keys: readonly string[]): Promise<readonly Pair[]> {
+    const found: Pair[] = []
+    for (let isMore = true; isMore; ) {
+      const page = (await this.#options.scripts.run(GET, keys.slice(found.length))) as Pair[]
+      found.push(...page)
+      isMore = page.length > 0 && found.length < keys.length
+    }
+    return found
   }
 
   #assertReady(): void {

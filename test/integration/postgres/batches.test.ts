@@ -86,6 +86,33 @@ describe.skipIf(reason)(`batches of the Postgres store${reason ? `, ${reason}` :
     await store.close()
   })
 
+  it('reads of large operations are answered in parts', async () => {
+    const MIB = 1024 * 1024
+    const sizes: number[] = []
+    const client: PostgresClient = {
+      async query(text, values) {
+        const answer = await database.pool.query(text, values)
+        sizes.push(JSON.stringify(answer.rows).length)
+        return answer
+      },
+    }
+    const store = await database.store({ client })
+    await store.start()
+    const inits = Array.from({ length: 14 }, () => {
+      const init = newOperation()
+      return { ...init, request: { ...init.request, body: Buffer.alloc(MIB, 'x') } }
+    })
+    await Promise.all(inits.map((init) => store.create(init)))
+    sizes.length = 0
+    const ids = ['nobody', ...inits.map(({ id }) => id), 'nothing']
+    const found = await Promise.all(ids.map((id) => store.get(id)))
+    expect(found.map((one) => one?.id)).toEqual([undefined, ...inits.map(({ id }) => id), undefined])
+    expect(found[3]?.request?.body.byteLength).toBe(MIB)
+    expect(sizes.length).toBeGreaterThan(2)
+    expect(Math.max(...sizes)).toBeLessThan(8 * MIB)
+    await store.close()
+  }, 30_000)
+
   it('what an event holds is never bad', async () => {
     const store = await database.store()
     await store.start()

@@ -32,6 +32,18 @@ describe('start', () => {
     expect(noted).toEqual(['started'])
   })
 
+  it('tells the store how long it waits for a call', async () => {
+    const told: unknown[] = []
+    const store = faultyStore(memoryStore(), (call, args) => {
+      if (call === 'start') told.push(...args)
+      return 'ok'
+    })
+    const gateway = createGateway({ transport: memoryTransport(), store, storeTimeoutMs: 12_000 })
+    await gateway.start()
+    expect(told).toEqual([{ callTimeoutMs: 12_000 }])
+    await gateway.close()
+  })
+
   it('tells what transport and store were not allowed to check, as it is after the start', async () => {
     const denied = <T extends object>(part: T, ...names: string[]): T => {
       let found: string[] = []

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { GroupCommit, type GroupCommitOptions } from '../../../src/stores/group-commit.js'
+import { GroupCommit, type GroupCommitOptions, Patience } from '../../../src/stores/group-commit.js'
 
 interface Flush {
   readonly items: readonly string[]
@@ -177,7 +177,7 @@ describe('group commit', () => {
   })
 
   it('batches that are never answered make room for the next, and their outcome is unknown', async () => {
-    const { run, at, itemsOf } = setup({ giveUpMs: 20 })
+    const { run, at, itemsOf } = setup({ patience: { ms: 20 } })
     const hung = run('a')
     await turn()
     hung.push(...run('b'))
@@ -197,7 +197,7 @@ describe('group commit', () => {
   })
 
   it('a batch that was given up is not written by halves any more', async () => {
-    const { run, at, itemsOf } = setup({ giveUpMs: 20, isDataError: isBad })
+    const { run, at, itemsOf } = setup({ patience: { ms: 20 }, isDataError: isBad })
     const calls = run('ax')
     await turn()
     for (const call of calls) await expect(call).rejects.toMatchObject({ details: { outcome: 'unknown' } })
@@ -215,5 +215,19 @@ describe('group commit', () => {
     }
     await Promise.all(calls)
     expect(itemsOf()).toEqual(['221', '4', '9', '50'])
+  })
+})
+
+describe('the patience with a store', () => {
+  it('is that of its most patient user, and a second at least', () => {
+    const patience = new Patience()
+    patience.add({ callTimeoutMs: 50 })
+    expect(patience.ms).toBe(1000)
+    patience.add({ callTimeoutMs: 12_000 })
+    patience.add()
+    expect(patience.ms).toBe(12_000)
+    patience.reset()
+    patience.add()
+    expect(patience.ms).toBe(5000)
   })
 })

@@ -1,5 +1,5 @@
 import { COMMON } from './common.js'
-import { PUT_RECORD } from './records.js'
+import { PUT_RECORD, SIZE } from './records.js'
 
 /** Creates operations: 1 for a new one, else whether it is the same call again, and the operation that is there. */
 export const CREATE = `${COMMON}
@@ -165,12 +165,17 @@ announce()
 return reply
 `
 
-/** Reads operations, and writes nothing: who reads decides by the time that comes with them what has expired. */
-export const READ = `${COMMON}
+/**
+ * Reads operations, as many as one answer may hold, and writes nothing: who reads decides by the time that comes with
+ * them what has expired.
+ */
+export const READ = `${COMMON}${SIZE}
 local reply = {NOW}
 for at = 3, #ARGV do
   local row = read(ARGV[at])
-  reply[#reply + 1] = row[STATE] and shown(ARGV[at], row) or false
+  local found = row[STATE] and shown(ARGV[at], row) or false
+  reply[#reply + 1] = found
+  if isFull(found) then break end
 end
 return reply
 `

@@ -1,3 +1,4 @@
+import { BATCH_BYTES } from '../../group-commit.js'
 import { COMMON } from './common.js'
 
 /**
@@ -36,11 +37,24 @@ end
 return reply
 `
 
-/** Reads records: version and value of each. */
-export const GET = `${COMMON}
+/** Counts the bytes of an answer: what no longer fits into it is asked for again, in a script that begins with it. */
+export const SIZE = `
+local bytes = 0
+local function isFull(found)
+  for _, value in pairs(found or {}) do
+    if value then bytes = bytes + #value end
+  end
+  return bytes >= ${BATCH_BYTES}
+end
+`
+
+/** Reads records, as many as one answer may hold: version and value of each. */
+export const GET = `${COMMON}${SIZE}
 local reply = {}
 for at = 3, #ARGV do
-  reply[#reply + 1] = redis.call('HMGET', PREFIX .. 'rec:' .. ARGV[at], 'v', 'b')
+  local found = redis.call('HMGET', PREFIX .. 'rec:' .. ARGV[at], 'v', 'b')
+  reply[#reply + 1] = found
+  if isFull(found) then break end
 end
 return reply
 `
