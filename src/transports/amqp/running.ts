@@ -7,6 +7,7 @@ import { Health } from './health.js'
 import { Link } from './link.js'
 import type { AmqpSettings } from './options.js'
 import { Publisher } from './publisher.js'
+import { SignOfLife } from './sign-of-life.js'
 import type { Topology } from './topology.js'
 
 /** What subscriptions and publishes have in common. */
@@ -25,6 +26,7 @@ export interface Wanted {
 /** What there is from the first start to the last close. */
 export class Running {
   readonly #health = new Health()
+  readonly #sign = new SignOfLife()
   /** Two connections, as RabbitMQ stops reading from one that publishes while it is short of memory. */
   readonly publishing: Link
   readonly reading: Link
@@ -70,9 +72,9 @@ export class Running {
   /** Asks the broker, over the connection that publishes. */
   async check(): Promise<void> {
     if (!this.#health.isSound) throw this.#health.trouble
+    const { connection } = this.publishing
     try {
-      const channel = await this.publishing.connection?.createChannel()
-      await channel?.close()
+      if (connection !== undefined) await this.#sign.ask(connection)
     } catch (error) {
       throw unavailable('RabbitMQ does not answer.', error)
     }
@@ -80,6 +82,7 @@ export class Running {
 
   async close(): Promise<void> {
     this.#health.reset()
+    this.#sign.close()
     await Promise.all([...this.readers].map((reader) => reader.close()))
     await this.#closeLinks()
   }

@@ -45,7 +45,7 @@ export class KafkaTransport implements Transport {
     this.#settings = settings
     this.#topics = new Topics(topics)
     this.#publisher = new Publisher({ client, clock, inFlight })
-    this.#monitor = new Monitor({ clock, everyMs: CHECK_EVERY_MS, check: () => client.check() })
+    this.#monitor = new Monitor({ clock, everyMs: CHECK_EVERY_MS, ask: () => client.check() })
   }
 
   /** What every topic of requests takes. */
@@ -107,7 +107,7 @@ export class KafkaTransport implements Transport {
   async check(): Promise<void> {
     this.#assertOpen()
     try {
-      await this.#settings.client.check()
+      await this.#monitor.check()
     } catch (error) {
       throw toGatewayError(error, 'ERR_TRANSPORT_UNAVAILABLE')
     }

@@ -183,6 +183,23 @@ describe.skipIf(missing !== undefined)('RabbitMQ in bad weather', () => {
     await arrives(transport, ids)
   }, 60_000)
 
+  it('is asked every second whether it answers, without a new channel each time', async () => {
+    let channels = 0
+    const connect = async (url: string, options?: Readonly<Record<string, unknown>>) => {
+      const connection = await client.connect(url, options)
+      const createChannel = () => {
+        channels += 1
+        return connection.createChannel()
+      }
+      return Object.create(connection, { createChannel: { value: createChannel } })
+    }
+    const { transport } = await started({ client: { connect } })
+    await transport.check()
+    const before = channels
+    for (let times = 0; times < 20; times += 1) await transport.check()
+    expect(channels).toBe(before)
+  })
+
   it('B10 a broker that falls silent in the middle of a repair costs the connection, and the repair is tried again', async () => {
     const proxy = await TcpProxy.start(AMQP_URL)
     opened.push(() => proxy.stop())
