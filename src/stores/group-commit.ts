@@ -48,6 +48,7 @@ export class Patience {
 
 interface Call<In, Out> {
   readonly item: In
+  readonly bytes: number
   isGivenUp?: boolean
   resolve(answer: Out): void
   reject(error: unknown): void
@@ -82,7 +83,8 @@ export class GroupCommit<In, Out> {
   /** Resolves to what the flush answers for this item. */
   run(item: In): Promise<Out> {
     return new Promise<Out>((resolve, reject) => {
-      this.#waiting.push({ item, resolve, reject })
+      // Here, where an item without a size rejects its own call.
+      this.#waiting.push({ item, bytes: this.#bytesOf(item), resolve, reject })
       this.#schedule()
     })
   }
@@ -115,7 +117,7 @@ export class GroupCommit<In, Out> {
     for (let count = 0; count < this.#maxBatch; count += 1) {
       const call = this.#waiting[count]
       if (call === undefined) return count
-      bytes += this.#bytesOf(call.item)
+      bytes += call.bytes
       if (bytes > this.#maxBytes) return Math.max(count, 1)
     }
     return this.#maxBatch

@@ -22,6 +22,17 @@ export function isDenied(error: unknown): boolean {
   return isReply(error) && /^(?:NOPERM |ERR unknown command)/i.test(error.message)
 }
 
+/** What a script says instead of the answer of an item that has failed alone. */
+export function failureOf(answer: unknown): GatewayError | undefined {
+  const isText = typeof answer === 'string' || Buffer.isBuffer(answer)
+  return isText ? toStoreError(new Error(`ERR ${answer}`)) : undefined
+}
+
+/** Whether a batch has failed, before it was sent, for what one of its items holds. */
+export function isDataError(error: unknown): boolean {
+  return !isGatewayError(error) || error.code === 'ERR_INVALID_INPUT'
+}
+
 /** What a failed command means to the user of the store: not done, or unknown. */
 export function toStoreError(error: unknown): GatewayError {
   if (isGatewayError(error)) return error
@@ -29,6 +40,10 @@ export function toStoreError(error: unknown): GatewayError {
   if (text.includes('OOM command not allowed')) {
     const message = 'Redis has reached its maxmemory.'
     return new GatewayError('ERR_STORE_FULL', message, { cause: error, outcome: 'not-accepted' })
+  }
+  if (isReply(error) && text.includes('WRONGTYPE ')) {
+    const message = `There is something else in Redis where this belongs: ${text}`
+    return new GatewayError('ERR_INVALID_INPUT', message, { cause: error })
   }
   const outcome = isReply(error) && REFUSED.test(text) ? 'not-accepted' : 'unknown'
   const { title } = ERRORS.ERR_STORE_UNAVAILABLE

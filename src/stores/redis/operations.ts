@@ -14,6 +14,7 @@ import type { ChangeListener, Created, Lease, LeaseRequest, RecordWrite } from '
 import { bytesOfEnding, encodeError, encodeEvent } from '../codec.js'
 import { GroupCommit, type Patience } from '../group-commit.js'
 import type { Argument } from './connection.js'
+import { failureOf, isDataError } from './errors.js'
 import { atTime, optional, type Row, toOperation } from './rows.js'
 import type { Scripts } from './runner.js'
 import { COMPLETE, CREATE, FIND, LEASE, MARK, PROGRESS, READ, SWEEP } from './scripts/index.js'
@@ -56,7 +57,7 @@ export class Operations {
 
   constructor(options: OperationsOptions) {
     const { maxBatch, patience } = options
-    const group = { maxBatch, patience }
+    const group = { maxBatch, patience, isDataError }
     this.#options = options
     this.#creates = new GroupCommit({
       flush: (items) => this.#create(items),
@@ -180,7 +181,7 @@ function each<Item, Answer, Out>(
 ): (Out | Error)[] {
   return items.map((item, index) => {
     try {
-      return toOut(item, answers[index] as Answer)
+      return failureOf(answers[index]) ?? toOut(item, answers[index] as Answer)
     } catch (error) {
       return error instanceof Error ? error : new Error(String(error))
     }

@@ -1,6 +1,7 @@
 import type { RecordSpace, RecordWrite, StoredRecord } from '../../core/store.js'
 import { GroupCommit, type Patience } from '../group-commit.js'
 import type { Argument } from './connection.js'
+import { failureOf, isDataError } from './errors.js'
 import type { Scripts } from './runner.js'
 import { DELETE, GET, LIST, PUT, SWEEP_RECORDS } from './scripts/index.js'
 
@@ -26,14 +27,14 @@ export class RedisRecords implements RecordSpace {
   constructor(options: RedisRecordsOptions) {
     const { scripts, maxBatch, patience } = options
     this.#options = options
+    const group = { maxBatch, patience, isDataError }
     const put = async (writes: readonly (readonly Argument[])[]) => scripts.run(PUT, writes.flat())
     this.#puts = new GroupCommit({
-      flush: async (items) => (await put(items)) as (number | null)[],
+      flush: async (items) => ((await put(items)) as (number | null)[]).map(orFailure),
       bytesOf: (write) => write.reduce((sum, argument) => sum + argument.length, 0),
-      maxBatch,
-      patience,
+      ...group,
     })
-    this.#gets = new GroupCommit({ flush: (keys) => this.#read(keys), maxBatch, patience })
+    this.#gets = new GroupCommit({ flush: (keys) => this.#read(keys), ...group })
   }
 
   async get(key: string): Promise<StoredRecord | undefined> {
@@ -76,11 +77,11 @@ export class RedisRecords implements RecordSpace {
     await this.#options.scripts.run(SWEEP_RECORDS, [String(limit)])
   }
 
-  async #read(keys: readonly string[]): Promise<readonly Pair[]> {
-    const found: Pair[] = []
+  async #read(keys: readonly string[]): Promise<readonly (Pair | Error)[]> {
+    const found: (Pair | Error)[] = []
     for (let isMore = true; isMore; ) {
       const page = (await this.#options.scripts.run(GET, keys.slice(found.length))) as Pair[]
-      found.push(...page)
+      found.push(...page.map(orFailure))
       isMore = page.length > 0 && found.length < keys.length
     }
     return found
@@ -99,6 +100,10 @@ export class RedisRecords implements RecordSpace {
     // A copy, as the write may leave later, when the caller has changed its own.
     return [key, Buffer.from(value), String(ifVersion ?? ''), ttl, name]
   }
+}
+
+function orFailure<Answer>(answer: Answer): Answer | Error {
+  return failureOf(answer) ?? answer
 }
 
 function toRecord(key: string, version: Buffer, value: Buffer): StoredRecord {

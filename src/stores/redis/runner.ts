@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { GatewayError } from '../../core/errors.js'
 import type { Argument, RedisConnection, SendOptions } from './connection.js'
 import { isNoScript, toStoreError } from './errors.js'
 
@@ -29,8 +30,11 @@ export class Scripts {
     await this.#connection.sendCommand(['SCRIPT', 'LOAD', source])
   }
 
-  /** @throws GatewayError ERR_STORE_UNAVAILABLE or ERR_STORE_FULL, which tells whether anything can have happened. */
+  /** @throws GatewayError ERR_INVALID_INPUT, or else ERR_STORE_*, which tells whether anything can have happened. */
   async run(script: Script, args: readonly Argument[]): Promise<unknown> {
+    // Clients differ in when they notice, and what they break then.
+    if (!args.every((argument) => typeof argument === 'string' || Buffer.isBuffer(argument)))
+      throw new GatewayError('ERR_INVALID_INPUT', 'Redis takes texts and bytes only.')
     try {
       return await this.#run(script, args)
     } catch (error) {

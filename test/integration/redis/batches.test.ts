@@ -1,7 +1,8 @@
+import { Redis } from 'ioredis'
 import { afterEach, describe, expect, it } from 'vitest'
 import type { IoredisClient } from '../../../src/stores/redis/index.js'
-import { makeIoredis, missingRedis, RedisStores } from '../../support/redis/clients.js'
-import { newOperation } from '../../support/redis/operations.js'
+import { LIBRARIES, makeIoredis, missingRedis, REDIS_URL, RedisStores } from '../../support/redis/clients.js'
+import { newOperation, resultOf } from '../../support/redis/operations.js'
 
 const missing = await missingRedis()
 const MIB = 1024 * 1024
@@ -51,3 +52,95 @@ describe.skipIf(missing)(`batches of the Redis store${missing ? ` (skipped: ${mi
     await store.close()
   }, 30_000)
 })
+
+for (const [library, make] of Object.entries(LIBRARIES)) {
+  const title = `one bad item of a batch in Redis, through ${library}${missing ? ` (skipped: ${missing})` : ''}`
+  describe.skipIf(missing)(title, () => {
+    const stores = new RedisStores(make)
+    afterEach(() => stores.close())
+    const BAD = { code: 'ERR_INVALID_INPUT', message: expect.stringContaining('something else in Redis') }
+
+    /** Puts something else where the store has its own. */
+    async function spoil(...keys: string[]): Promise<void> {
+      const other = new Redis(REDIS_URL)
+      for (const key of keys) {
+        await other.del(stores.prefix + key)
+        await other.sadd(stores.prefix + key, 'not ours')
+      }
+      other.disconnect()
+    }
+
+    /** Which of the calls have failed, as no others have. */
+    async function failed(calls: readonly Promise<unknown>[], reason: object = BAD): Promise<number[]> {
+      const settled = await Promise.allSettled(calls)
+      for (const one of settled) if (one.status === 'rejected') expect(one.reason).toMatchObject(reason)
+      return settled.flatMap(({ status }, index) => (status === 'rejected' ? [index] : []))
+    }
+
+    it('fails alone where its key has another type', async () => {
+      const store = await stores.open()
+      const inits = Array.from({ length: 20 }, (_, index) =>
+        newOperation({ idempotency: { key: `key ${index}`, fingerprint: 'f' } }),
+      )
+      await spoil('idem:+key 7')
+      expect(await failed(inits.map((init) => store.create(init)))).toEqual([7])
+      const ids = inits.map(({ id }) => id)
+      expect(await store.get(ids[7] ?? '')).toBeUndefined()
+      await spoil(`op:${ids[9]}`)
+      expect(await failed(ids.map((id) => store.get(id)))).toEqual([9])
+      const { request } = newOperation()
+      expect(await failed(ids.map((id) => store.progress(id, { ...request, id: `p ${id}` })))).toEqual([9])
+      await expect(store.markPublished(ids)).rejects.toMatchObject(BAD)
+      expect(await failed(ids.map((id) => store.complete(id, resultOf(`r ${id}`))))).toEqual([9])
+      for (const id of ids.filter((_, index) => index !== 7 && index !== 9))
+        expect(await store.get(id)).toMatchObject({ state: 'succeeded', result: { id: `r ${id}` } })
+    })
+
+    it('stops neither relay nor sweep', async () => {
+      const store = await stores.open()
+      const inits = Array.from({ length: 5 }, () => newOperation({ ttlMs: 1 }))
+      const late = Array.from({ length: 5 }, () => newOperation())
+      await Promise.all([...inits, ...late].map((init) => store.create(init)))
+      await spoil(`op:${inits[0]?.id}`, `op:${late[0]?.id}`)
+      const { operations } = await store.leaseUnpublished({ olderThanMs: 0, leaseMs: 60_000, limit: 100 })
+      expect(operations.map(({ id }) => id)).toEqual(late.slice(1).map(({ id }) => id))
+      const expired = await store.sweep(100)
+      expect(expired.map(({ id }) => id).sort()).toEqual(
+        inits
+          .slice(1)
+          .map(({ id }) => id)
+          .sort(),
+      )
+    })
+
+    it('fails alone where its record is none', async () => {
+      const store = await stores.open()
+      const keys = ['a', 'b', 'c', 'd']
+      await spoil('rec:c')
+      expect(await failed(keys.map((key) => store.records.put({ key, value: Buffer.from(key) })))).toEqual([2])
+      expect(await failed(keys.map((key) => store.records.get(key)))).toEqual([2])
+      expect((await store.records.get('d'))?.value).toEqual(new Uint8Array(Buffer.from('d')))
+    })
+
+    it('fails alone where it cannot be written down, or sent', async () => {
+      const store = await stores.open()
+      const inits = Array.from({ length: 5 }, () => newOperation())
+      const request = { ...newOperation().request, headers: { one: 1n } }
+      const unspeakable = [
+        ...[
+          { ...newOperation(), request },
+          { ...newOperation(), request: undefined },
+        ],
+        { ...newOperation(), command: { toString: () => 'Do' } },
+      ] as never[]
+      const [first, ...rest] = inits
+      const creates = [first, ...unspeakable, ...rest].map((init) => store.create(init as never))
+      expect(await failed(creates, {})).toEqual([1, 2, 3])
+      const puts = ['a', 5, undefined, 'b'].map((key) =>
+        store.records.put({ key: key as never, value: Buffer.from('v') }),
+      )
+      expect(await failed(puts, {})).toEqual([1, 2])
+      expect((await store.get(inits[4]?.id ?? ''))?.state).toBe('running')
+    })
+  })
+}

@@ -10,6 +10,8 @@ import { TIMEOUT } from '../rows.js'
  * string and `passed` hash, how far lending has looked, and the ordering keys of what it left behind; `expired` sorted
  * set, ended on sight and not reported yet; `stamp` string, the last number given out; `changes` channel.
  *
+ * What goes wrong with one of several items fails this one alone: its answer is a text then, which no other answer is.
+ *
  * Optional texts are passed with a `+` in front, so that an empty one is not an absent one.
  */
 export const COMMON = `
@@ -31,9 +33,21 @@ local EXPIRED = [==[${encodeError(TIMEOUT)}]==]
 
 local changed = {}
 
+local function attempt(call, ...)
+  local isDone, answer = pcall(call, ...)
+  if isDone then return answer end
+  return type(answer) == 'table' and answer.err or tostring(answer)
+end
+
 local function opKey(id) return PREFIX .. 'op:' .. id end
 local function idemKey(row) return PREFIX .. 'idem:' .. row[IDEMPOTENCY] end
 local function read(id) return redis.call('HMGET', opKey(id), unpack(FIELDS)) end
+
+-- For those who look through lists: what is something else by now must not stop them, and counts as gone.
+local function look(id)
+  local isDone, row = pcall(read, id)
+  return isDone and row or {}
+end
 
 local function bare(row) return {unpack(row, 1, SHOWN)} end
 

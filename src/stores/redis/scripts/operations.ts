@@ -55,7 +55,7 @@ end
 local reply = {NOW}
 local order = reserve((#ARGV - 2) / ARGUMENTS)
 for at = 3, #ARGV, ARGUMENTS do
-  reply[#reply + 1] = create(at, order)
+  reply[#reply + 1] = attempt(create, at, order)
   order = order + 1
 end
 announce()
@@ -136,7 +136,7 @@ while at <= #ARGV do
   if body ~= '' then ending.event = {id = eventId, type = eventType, body = body} end
   local records = {}
   for index = 1, tonumber(count) do records[index] = {take(5)} end
-  reply[#reply + 1] = complete(id, ending, records)
+  reply[#reply + 1] = attempt(complete, id, ending, records)
 end
 announce()
 return reply
@@ -159,7 +159,7 @@ end
 
 local reply = {NOW}
 for at = 3, #ARGV, 5 do
-  reply[#reply + 1] = advance(unpack(ARGV, at, at + 4))
+  reply[#reply + 1] = attempt(advance, unpack(ARGV, at, at + 4))
 end
 announce()
 return reply
@@ -170,10 +170,14 @@ return reply
  * them what has expired.
  */
 export const READ = `${COMMON}${SIZE}
+local function get(id)
+  local row = read(id)
+  return row[STATE] and shown(id, row) or false
+end
+
 local reply = {NOW}
 for at = 3, #ARGV do
-  local row = read(ARGV[at])
-  local found = row[STATE] and shown(ARGV[at], row) or false
+  local found = attempt(get, ARGV[at])
   reply[#reply + 1] = found
   if isFull(found) then break end
 end
@@ -185,12 +189,12 @@ export const SWEEP = `${COMMON}
 local limit = tonumber(ARGV[3])
 local due = redis.call('ZRANGEBYSCORE', PREFIX .. 'due', '-inf', NOW, 'LIMIT', 0, limit)
 for _, id in ipairs(due) do
-  local row = read(id)
+  local row = look(id)
   if row[STATE] == 'running' then expire(id, row) else redis.call('ZREM', PREFIX .. 'due', id) end
 end
 local reply = {NOW}
 for _, id in ipairs(redis.call('ZRANGE', PREFIX .. 'expired', 0, limit - 1)) do
-  local row = read(id)
+  local row = look(id)
   redis.call('ZREM', PREFIX .. 'expired', id)
   if row[STATE] then
     reply[#reply + 1] = {id, shown(id, row)}

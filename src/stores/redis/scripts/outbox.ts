@@ -16,7 +16,7 @@ if not resumed then redis.call('DEL', PREFIX .. 'passed') end
 local passed = {}
 
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', PREFIX .. 'lent', '-inf', NOW, 'LIMIT', 0, MOST)) do
-  local row = read(id)
+  local row = look(id)
   if row[STATE] then
     release(id, row)
     redis.call('ZADD', PREFIX .. 'open', row[ORDER], id)
@@ -63,7 +63,7 @@ local seen, isDone = 0, false
 while not isDone and seen < MOST do
   local page = redis.call('ZRANGEBYSCORE', PREFIX .. 'open', cursor, '+inf', 'WITHSCORES', 'LIMIT', 0, PAGE)
   for at = 1, #page, 2 do
-    local id, row = page[at], read(page[at])
+    local id, row = page[at], look(page[at])
     if not row[STATE] then
       redis.call('ZREM', PREFIX .. 'open', id)
     elseif #reply > limit or tonumber(row[CREATED]) > bound then
@@ -91,8 +91,8 @@ return reply
 /** Notes that the broker has the request events of these operations, under a token or none. */
 export const MARK = `${COMMON}
 local token = ARGV[3]
-for at = 4, #ARGV do
-  local id, row = ARGV[at], read(ARGV[at])
+local function mark(id)
+  local row = read(id)
   -- What is past its time has expired, whether a sweep has seen it or not: a mark comes too late.
   local runs = row[STATE] == 'running' and tonumber(row[EXPIRES]) > NOW
   if runs and row[PUBLISHED] == '0' and (token == '' or token == row[TOKEN]) then
@@ -100,6 +100,13 @@ for at = 4, #ARGV do
     redis.call('HSET', opKey(id), 'p', 1)
     settled(id, row)
   end
+  return 1
 end
-return 1
+
+local failure
+for at = 4, #ARGV do
+  local answer = attempt(mark, ARGV[at])
+  if answer ~= 1 then failure = answer end
+end
+return failure and redis.error_reply(failure) or 1
 `

@@ -32,7 +32,7 @@ end
 export const PUT = `${COMMON}${PUT_RECORD}
 local reply = {}
 for at = 3, #ARGV, 5 do
-  reply[#reply + 1] = putRecord(unpack(ARGV, at, at + 4))
+  reply[#reply + 1] = attempt(putRecord, unpack(ARGV, at, at + 4))
 end
 return reply
 `
@@ -41,7 +41,7 @@ return reply
 export const SIZE = `
 local bytes = 0
 local function isFull(found)
-  for _, value in pairs(found or {}) do
+  for _, value in pairs(type(found) == 'table' and found or {}) do
     if value then bytes = bytes + #value end
   end
   return bytes >= ${BATCH_BYTES}
@@ -50,9 +50,11 @@ end
 
 /** Reads records, as many as one answer may hold: version and value of each. */
 export const GET = `${COMMON}${SIZE}
+local function get(key) return redis.call('HMGET', PREFIX .. 'rec:' .. key, 'v', 'b') end
+
 local reply = {}
 for at = 3, #ARGV do
-  local found = redis.call('HMGET', PREFIX .. 'rec:' .. ARGV[at], 'v', 'b')
+  local found = attempt(get, ARGV[at])
   reply[#reply + 1] = found
   if isFull(found) then break end
 end
