@@ -4,6 +4,7 @@ import type { Copy } from './copy.js'
 import { answerRead, type ReadOptions } from './handler.js'
 import { Journal, type ReadModelEvents } from './journal.js'
 import { OwnCopy } from './own-copy.js'
+import { assertOwner } from './owner.js'
 import { readEvent } from './projection.js'
 import { isAt } from './row.js'
 import { type ReadModelOptions, type ReadModelSettings, resolveSettings } from './settings.js'
@@ -109,7 +110,7 @@ class EventReadModel<State> implements ReadModel<State> {
   }
 
   async #start(): Promise<void> {
-    const { transport, store, storeTimeoutMs } = this.#settings
+    const { transport, store, projection, storeTimeoutMs } = this.#settings
     const set = (isConnected: boolean) => () => {
       this.#isConnected = isConnected
     }
@@ -117,7 +118,10 @@ class EventReadModel<State> implements ReadModel<State> {
     this.#ends.push(() => transport.close())
     this.#isConnected = true
     await store?.start({ callTimeoutMs: storeTimeoutMs })
-    if (store !== undefined) this.#ends.push(() => store.close())
+    if (store !== undefined) {
+      this.#ends.push(() => store.close())
+      await assertOwner(store.records, projection)
+    }
     await this.#journal.start()
     this.#ends.push(() => this.#copy.close())
     await this.#copy.start()

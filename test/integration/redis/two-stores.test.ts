@@ -1,4 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { memoryTransport, type Store } from 'respond-async'
+import { createReadModel, defineProjection } from 'respond-async/read-model'
 import { afterEach, describe, expect, it } from 'vitest'
 import { until } from '../../../src/testing/contract.js'
 import { LIBRARIES, missingRedis, RedisStores } from '../../support/redis/clients.js'
@@ -23,6 +25,19 @@ describe.skipIf(missing)(`two Redis stores on one server${missing ? ` (skipped: 
     }
     return two
   }
+
+  it('a read model is refused whose name has another service, with other events', async () => {
+    const [store, other] = await openTwo()
+    const start = async (kept: Store, ...types: string[]) => {
+      const on = Object.fromEntries(types.map((type) => [type, () => undefined]))
+      const projection = defineProjection({ name: 'users', version: 1, on })
+      const model = createReadModel({ transport: memoryTransport(), store: kept, projection })
+      await model.start().finally(() => model.close())
+    }
+    await start(store, 'A::Made', 'A::Gone')
+    await start(other, 'A::Gone', 'A::Made')
+    await expect(start(other, 'B::Made')).rejects.toMatchObject({ code: 'ERR_CONFIG' })
+  })
 
   it('FM-D5 of fifty endings at once, one wins, and both tell the same', async () => {
     const two = await openTwo()
