@@ -1,6 +1,6 @@
 import { GatewayError } from '../core/errors.js'
+import { within } from '../core/in-time.js'
 import type { StoreUser } from '../core/store.js'
-import { within } from './within.js'
 
 /** How a group of calls is written. */
 export interface GroupCommitOptions<In, Out> {
@@ -129,7 +129,7 @@ export class GroupCommit<In, Out> {
     const text = `The store has not answered within ${ms} ms.`
     const late = () => new GatewayError('ERR_STORE_UNAVAILABLE', text, { outcome: 'unknown' })
     try {
-      await within(ms, this.#write(batch), late)
+      await within(this.#write(batch), { ms, late })
     } catch (error) {
       for (const call of batch) {
         call.isGivenUp = true

@@ -1,6 +1,6 @@
 import { GatewayError } from '../../core/errors.js'
+import { within } from '../../core/in-time.js'
 import { Warnings } from '../warnings.js'
-import { within } from '../within.js'
 import type { PostgresClient } from './client.js'
 
 /** A connection of its own for LISTEN, not yet connected: `pg.Client` is one. */
@@ -89,7 +89,7 @@ export class Listening {
     connection.on('end', () => lost())
     connection.on('notification', ({ payload }: { payload?: string }) => this.#options.onPayload(payload ?? ''))
     try {
-      await within(this.#options.connectTimeoutMs, this.#listen(connection), () => this.#tooLate())
+      await within(this.#listen(connection), { ms: this.#options.connectTimeoutMs, late: () => this.#tooLate() })
     } catch (error) {
       lost(error)
       return

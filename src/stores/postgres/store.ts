@@ -1,13 +1,13 @@
 import { GatewayError } from '../../core/errors.js'
 import type { EventMessage } from '../../core/event.js'
 import { createId } from '../../core/ids.js'
+import { within } from '../../core/in-time.js'
 import { advance, type Ending, type NewOperation, type Operation, type Settled } from '../../core/operation.js'
 import { checkFunction, refuseUnknown } from '../../core/options.js'
 import type { ChangeListener, Created, Lease, LeaseRequest, RecordWrite, Store, StoreUser } from '../../core/store.js'
 import type { Durability } from '../../core/transport.js'
 import { bytesOfEnding, encodeEvent } from '../codec.js'
 import { GroupCommit, Patience } from '../group-commit.js'
-import { within } from '../within.js'
 import { Changes } from './changes.js'
 import { createDatabase, type Database, isDataError, type PostgresClient, tolerateIdleErrors } from './client.js'
 import { Creates } from './creates.js'
@@ -245,7 +245,7 @@ class PostgresStore implements Store {
     const release = tolerateIdleErrors(client)
     const late = () => new Error(`the server has not answered within ${ms} ms`)
     try {
-      this.#durability = await within(ms, inspect(createDatabase(client), this.#names), late)
+      this.#durability = await within(inspect(createDatabase(client), this.#names), { ms, late })
     } catch (error) {
       release()
       throw explainStart(error)

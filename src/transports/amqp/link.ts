@@ -1,6 +1,6 @@
 import type { Clock } from '../../core/clock.js'
 import { type GatewayError, isGatewayError } from '../../core/errors.js'
-import { inTime } from '../../core/in-time.js'
+import { inTime, within } from '../../core/in-time.js'
 import type { AmqpConnection } from './client.js'
 import { unavailable } from './failures.js'
 import type { Health } from './health.js'
@@ -158,18 +158,15 @@ export class Link {
   async #attach(part: Part, connection: AmqpConnection): Promise<void> {
     const { canReconnect, clock } = this.#options
     if (!canReconnect) return part.attach(connection)
-    let isDone = false
-    const attaching = part.attach(connection).then(() => {
-      isDone = true
-    })
-    await inTime(attaching, ATTACH_MS, clock)
-    if (isDone) return
-    const error = unavailable(`RabbitMQ has not answered for ${ATTACH_MS} ms.`)
-    if (this.#connection === connection) {
-      this.#lost(connection, error)
-      void this.#end(connection)
+    const late = (): Error => {
+      const error = unavailable(`RabbitMQ has not answered for ${ATTACH_MS} ms.`)
+      if (this.#connection === connection) {
+        this.#lost(connection, error)
+        void this.#end(connection)
+      }
+      return error
     }
-    throw error
+    await within(part.attach(connection), { ms: ATTACH_MS, late, clock })
   }
 
   #unblock(connection: AmqpConnection): void {

@@ -13,7 +13,7 @@ import { type Entry, Inlet, outcomeOf } from './inlet.js'
 import { Milestones } from './milestones.js'
 import { PartitionLog } from './partition-log.js'
 import { describeLoss, formatPosition, type Offsets, startOfOwn, startOfReplay, startOfShared } from './starts.js'
-import { pause } from './within.js'
+import { pause } from './waiting.js'
 
 /** What a reading is given by its transport. */
 export interface ReadingParts {

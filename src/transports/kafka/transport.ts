@@ -17,7 +17,7 @@ import type { KafkaSettings } from './options.js'
 import { Publisher } from './publisher.js'
 import { Reading } from './reading.js'
 import { Topics } from './topics.js'
-import { pause, within } from './within.js'
+import { answered, pause } from './waiting.js'
 
 const CHECK_EVERY_MS = 1000
 /** Clients try again for half a minute, or for ever. */
@@ -86,7 +86,7 @@ export class KafkaTransport implements Transport {
   async #start(): Promise<void> {
     const { client, clock, optionNames } = this.#settings
     try {
-      await within(client.connect(), CONNECT_MS)
+      await answered(client.connect(), CONNECT_MS)
       await this.#topics.check(this.#topics.static, client, this.#pause)
       for (const unknown of this.#topics.unknownLimits) this.#skippedChecks.add(unknown)
     } catch (error) {

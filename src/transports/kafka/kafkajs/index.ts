@@ -10,7 +10,7 @@ import {
   type TopicFacts,
   toSettings,
 } from '../client.js'
-import { within } from '../within.js'
+import { answered } from '../waiting.js'
 import { toProduceError } from './errors.js'
 import { KafkajsReader } from './reader.js'
 import type { KafkajsAdmin, KafkajsClient, KafkajsMessage, KafkajsProducer } from './types.js'
@@ -65,7 +65,7 @@ class KafkajsBinding implements KafkaClient {
   }
 
   async check(): Promise<void> {
-    await within(this.#open.admin.describeCluster(), CHECK_MS)
+    await answered(this.#open.admin.describeCluster(), CHECK_MS)
   }
 
   async describe(topics: readonly string[]): Promise<Map<string, TopicFacts>> {

@@ -7,7 +7,7 @@ import {
   partsOf,
   type ReadRequest,
 } from '../client.js'
-import { within } from '../within.js'
+import { answered } from '../waiting.js'
 import { stickyAssigner } from './assigner.js'
 import type { KafkajsAdmin, KafkajsBatch, KafkajsClient, KafkajsConsumer } from './types.js'
 
@@ -89,7 +89,7 @@ export class KafkajsReader implements ClientReader {
   async commit(offsets: ReadonlyMap<PartitionId, bigint>): Promise<void> {
     const list = [...offsets].map(([id, offset]) => ({ ...partsOf(id), offset: `${offset}` }))
     // It goes on trying; a commit that comes later than another one costs a repetition after a restart, no more.
-    await within(this.#consumer.commitOffsets(list), COMMIT_MS)
+    await answered(this.#consumer.commitOffsets(list), COMMIT_MS)
   }
 
   async close(): Promise<void> {
