@@ -1,7 +1,7 @@
 import type { Clock } from '../../core/clock.js'
 import { type GatewayError, isGatewayError } from '../../core/errors.js'
 import { inTime, within } from '../../core/in-time.js'
-import type { AmqpConnection } from './client.js'
+import type { AmqpChannel, AmqpConnection } from './client.js'
 import { unavailable } from './failures.js'
 import type { Health } from './health.js'
 
@@ -226,6 +226,12 @@ export class Link {
       this.#cancels.add(done)
     })
   }
+}
+
+/** Closes a channel. amqplib never says that it is closed when its connection is lost meanwhile. */
+export async function closeChannel(channel: AmqpChannel | undefined, clock: Clock): Promise<void> {
+  const close = async () => channel?.close()
+  await inTime(close(), CLOSE_MS, clock).catch(() => {})
 }
 
 /** Whether waiting can help; a wrong password stays wrong. */

@@ -4,7 +4,7 @@ import type { MessageHandler, Reader, Settlement } from '../../core/transport.js
 import { CatchUp } from './catch-up.js'
 import type { AmqpChannel, AmqpConnection, AmqpMessage, QueueState } from './client.js'
 import { explainStep } from './failures.js'
-import type { Link, Part } from './link.js'
+import { closeChannel, type Link, type Part } from './link.js'
 import { isProbe, SelfProbe, sendProbe } from './self-probe.js'
 import { Settler } from './settler.js'
 
@@ -106,7 +106,7 @@ export class QueueReader implements Part, Reader {
   }
 
   async #close(): Promise<void> {
-    const { link, isOwn, sources, onClosed } = this.#options
+    const { link, isOwn, sources, clock, onClosed } = this.#options
     const channel = this.#channel
     // What is lost from now on need not be repaired.
     link.remove(this)
@@ -121,7 +121,7 @@ export class QueueReader implements Part, Reader {
     this.#settler?.flush()
     if (isOwn) for (const { queue } of sources) await end(() => channel?.deleteQueue(queue))
     this.#channel = undefined
-    await end(() => channel?.close())
+    await closeChannel(channel, clock)
     onClosed(this)
   }
 

@@ -4,7 +4,8 @@ import type { EventMessage } from '../../core/event.js'
 import type { MessageHandler, Reader } from '../../core/transport.js'
 import type { AmqpChannel, AmqpConnection, AmqpMessage } from './client.js'
 import { explainStep } from './failures.js'
-import type { Link, Part } from './link.js'
+import { closeChannel, type Link, type Part } from './link.js'
+import { delayOf, OneByOne } from './one-by-one.js'
 import { Settler } from './settler.js'
 import { createGate, firstOffset, gone, offsetOf, type Peek, peek } from './stream.js'
 
@@ -27,8 +28,6 @@ export interface ReplayOptions {
 
 /** Streams are read with a limit, and acknowledging makes room for more. */
 const PREFETCH = 256
-const FIRST_DELAY_MS = 10
-const LONGEST_DELAY_MS = 1000
 
 /**
  * Reads a stream from an offset on, one message at a time; after a reconnect it goes on where it was. For every channel
@@ -39,7 +38,7 @@ export class ReplayReader implements Part, Reader {
   readonly caughtUp: Promise<void>
   readonly ended: Promise<unknown>
   readonly #options: ReplayOptions
-  readonly #waiting: (readonly [AmqpMessage, Settler])[] = []
+  readonly #turns: OneByOne
   /** The offset of the next message that has not been handled; undefined until the first of a replay from now on. */
   #next: number | undefined
   #connection: AmqpConnection | undefined
@@ -47,8 +46,6 @@ export class ReplayReader implements Part, Reader {
   #marker = ''
   #isOpen = false
   #end: Peek | undefined
-  #running: Promise<void> | undefined
-  #release: (() => void) | undefined
   #isClosing: Promise<void> | undefined
   #tellEnded = (_reason: unknown): void => {}
   readonly #positioned = createGate()
@@ -56,6 +53,7 @@ export class ReplayReader implements Part, Reader {
 
   constructor(options: ReplayOptions) {
     this.#options = options
+    this.#turns = new OneByOne({ ...options, handle: (message, settler) => this.#handle(message, settler) })
     this.#next = options.from === 'next' ? undefined : options.from
     this.caughtUp = this.#history.passed
     this.ended = new Promise((resolve) => {
@@ -106,8 +104,8 @@ export class ReplayReader implements Part, Reader {
     })
     await declare(channel)
     await channel.prefetch(PREFETCH)
-    this.#waiting.length = 0
-    const take = (message: AmqpMessage | null): void => this.#take(message, settler)
+    this.#turns.clear()
+    const take = (message: AmqpMessage | null): void => this.#delivered(message, settler)
     try {
       await channel.consume(stream, take, { arguments: { 'x-stream-offset': this.#next ?? 'next' } })
     } catch (error) {
@@ -122,7 +120,7 @@ export class ReplayReader implements Part, Reader {
   detach(_error: unknown): void {
     const channel = this.#channel
     this.#channel = undefined
-    this.#waiting.length = 0
+    this.#turns.clear()
     void this.#end?.close()
     // When it was the broker that ended the consumer alone, the channel is still open.
     void channel?.close().catch(() => {})
@@ -134,18 +132,16 @@ export class ReplayReader implements Part, Reader {
   }
 
   async #close(): Promise<void> {
-    const { link, onClosed } = this.#options
+    const { link, clock, onClosed } = this.#options
     const channel = this.#channel
     this.#channel = undefined
     link.remove(this)
     const closed = new GatewayError('ERR_CLOSED', 'The reader was closed before it had caught up.')
     this.#positioned.fail(closed)
     this.#history.fail(closed)
-    this.#waiting.length = 0
-    this.#release?.()
-    await this.#running
+    await this.#turns.close()
     await this.#end?.close()
-    await channel?.close().catch(() => {})
+    await closeChannel(channel, clock)
     onClosed(this)
   }
 
@@ -160,11 +156,11 @@ export class ReplayReader implements Part, Reader {
 
   /** Ends when the marker stands before what is to be read, as nothing would come for a long time then, and not all. */
   async #watchEnd(connection: AmqpConnection): Promise<void> {
-    const { stream } = this.#options
+    const { stream, clock } = this.#options
     const next = this.#next
     if (next === undefined) return
     const isIt = (message: AmqpMessage) => message.fields.routingKey === this.#marker
-    const end = await peek({ stream, at: 'next', isIt }, connection)
+    const end = await peek({ stream, at: 'next', clock, isIt }, connection)
     this.#end = end
     const look = (offset: number): void => {
       void end.close()
@@ -189,35 +185,27 @@ export class ReplayReader implements Part, Reader {
     }
   }
 
-  #take(message: AmqpMessage | null, settler: Settler): void {
+  #delivered(message: AmqpMessage | null, settler: Settler): void {
     if (message === null) {
       this.#options.link.repair(this, new Error(`The stream "${this.#options.stream}" is not available.`))
       return
     }
-    settler.delivered(message.fields.deliveryTag)
-    if (this.#isClosing) return
-    this.#waiting.push([message, settler])
-    this.#running ??= this.#run().finally(() => {
-      this.#running = undefined
-    })
+    this.#turns.add(message, settler)
   }
 
-  async #run(): Promise<void> {
-    for (let next = this.#waiting.shift(); next !== undefined; next = this.#waiting.shift()) {
-      const [message, settler] = next
-      await this.#handle(message)
-      settler.ack(message.fields.deliveryTag)
-      if (this.#isClosing) return
-    }
-  }
-
-  async #handle(message: AmqpMessage): Promise<void> {
+  async #handle(message: AmqpMessage, settler: Settler): Promise<void> {
     const offset = offsetOf(message)
-    if (!(await this.#isNext(offset))) return
+    if ((await this.#isNext(offset)) && (await this.#take(message, offset))) this.#next = offset + 1
+    settler.ack(message.fields.deliveryTag)
+  }
+
+  /** False when the reader was closed meanwhile. */
+  async #take(message: AmqpMessage, offset: number): Promise<boolean> {
     this.#positioned.open()
+    const event = this.#turns.read(message)
+    if (event !== undefined) return this.#turns.ask(event, String(offset))
     if (message.fields.routingKey === this.#marker) this.#history.open()
-    else if (!(await this.#ask(message, offset))) return
-    this.#next = offset + 1
+    return true
   }
 
   /** False for what was handled before, and where a message is missing. */
@@ -238,45 +226,4 @@ export class ReplayReader implements Part, Reader {
     }
     return false
   }
-
-  /** Until it succeeds: a gap would never be noticed. False when the reader was closed meanwhile. */
-  async #ask(message: AmqpMessage, offset: number): Promise<boolean> {
-    const event = this.#parse(message)
-    if (event === undefined) return true
-    for (let attempt = 1; ; attempt += 1) {
-      try {
-        const settlement = await this.#options.onMessage(event, { attempt, position: String(offset) })
-        if (settlement !== 'requeue') return true
-      } catch {
-        // It is tried again as if it had asked for it.
-      }
-      await this.#pause(attempt)
-      if (this.#isClosing) return false
-    }
-  }
-
-  #parse(message: AmqpMessage): EventMessage | undefined {
-    try {
-      return this.#options.parse(message)
-    } catch {
-      this.#options.count('poison')
-      return undefined
-    }
-  }
-
-  async #pause(attempt: number): Promise<void> {
-    if (this.#isClosing) return
-    await new Promise<void>((resolve) => {
-      const cancel = this.#options.clock.setTimer(resolve, delayOf(attempt))
-      this.#release = () => {
-        cancel()
-        resolve()
-      }
-    })
-    this.#release = undefined
-  }
-}
-
-function delayOf(attempt: number): number {
-  return Math.min(FIRST_DELAY_MS * 2 ** (attempt - 1), LONGEST_DELAY_MS)
 }

@@ -2,6 +2,7 @@ import type { Clock } from '../../core/clock.js'
 import { GatewayError } from '../../core/errors.js'
 import { inTime } from '../../core/in-time.js'
 import type { AmqpConnection, AmqpMessage } from './client.js'
+import { closeChannel } from './link.js'
 
 const ANSWER_MS = 5000
 
@@ -15,6 +16,7 @@ export interface Wanted {
   readonly stream: string
   /** Where to begin. */
   readonly at: 'first' | 'next'
+  readonly clock: Clock
   isIt(message: AmqpMessage): boolean
 }
 
@@ -25,7 +27,7 @@ export interface Peek {
 }
 
 /** Resolves when what comes next will be seen. */
-export async function peek({ stream, at, isIt }: Wanted, connection: AmqpConnection): Promise<Peek> {
+export async function peek({ stream, at, clock, isIt }: Wanted, connection: AmqpConnection): Promise<Peek> {
   const channel = await connection.createChannel()
   const lost = (): Error => new Error(`The stream "${stream}" is not available.`)
   const gate = createGate<number>()
@@ -39,12 +41,16 @@ export async function peek({ stream, at, isIt }: Wanted, connection: AmqpConnect
   }
   await channel.prefetch(1)
   await channel.consume(stream, take, { arguments: { 'x-stream-offset': at } })
-  return { offset: gate.passed, close: () => channel.close().catch(() => {}) }
+  const close = (): Promise<void> => {
+    gate.fail(lost())
+    return closeChannel(channel, clock)
+  }
+  return { offset: gate.passed, close }
 }
 
 /** The oldest offset of a stream that has messages. */
 export async function firstOffset(stream: string, connection: AmqpConnection, clock: Clock): Promise<number> {
-  const first = await peek({ stream, at: 'first', isIt: () => true }, connection)
+  const first = await peek({ stream, at: 'first', clock, isIt: () => true }, connection)
   await inTime(first.offset, ANSWER_MS, clock).catch(() => {})
   // Rejects the offset that has not come.
   await first.close()

@@ -129,6 +129,16 @@ describe.skipIf(missing !== undefined)('a replay of a stream', () => {
     await transport.check()
   })
 
+  it('is closed also when its connection is lost at that moment', async () => {
+    const proxy = await TcpProxy.start(AMQP_URL)
+    opened.push(() => proxy.stop())
+    const transport = await started({ ...own(), url: proxy.through(AMQP_URL) })
+    const { reader } = await replay(transport, 'now')
+    await reader.caughtUp
+    proxy.reset()
+    await reader.close()
+  })
+
   it('has not ended by itself when it was closed', async () => {
     const transport = await started(own())
     const { reader, ends } = await replay(transport, 'now')
