@@ -51,6 +51,7 @@ export type {
   Channel,
   Delivery,
   Durability,
+  Keeping,
   MessageHandler,
   PublishOptions,
   Reader,

@@ -15,12 +15,13 @@ export type Channel = 'requests' | 'results'
  * The three kinds of reading. `own`: a copy of everything from now on, for this reader alone, redelivered never.
  * `shared`: the group shares one durable copy, each event is delivered until one member has settled it.
  * `replay`: everything from the beginning, behind a position, or from now on, in order, and then on as it comes.
- * A replay that would have gaps is refused with ERR_CONFIG.
+ * A replay that would have gaps is refused with ERR_CONFIG. Its `name`, which no other reader has and which stays the same
+ * over restarts, is for transports that keep events for each reader instead of a log.
  */
 export type Reading =
   | { readonly kind: 'own' }
   | { readonly kind: 'shared'; readonly group: string; readonly concurrency?: number }
-  | { readonly kind: 'replay'; readonly from: ReplayStart }
+  | { readonly kind: 'replay'; readonly from: ReplayStart; readonly name?: string }
 
 /** Where a replay starts; `after` is the position of a delivery of an earlier replay. */
 export type ReplayStart = 'beginning' | 'now' | { readonly after: string }
@@ -52,6 +53,16 @@ export interface Delivery {
 /** Gets each message; a rejection means `requeue`, no value means `ack`. Only shared readings are settled. */
 export type MessageHandler = (message: EventMessage, delivery: Delivery) => Promise<Settlement | undefined>
 
+/** How a replay of a transport goes on that keeps events for each reader, instead of a log. */
+export interface Keeping {
+  /** The position behind which it began: a later replay may begin there until another position is released. */
+  readonly from: string
+  /** How many events are brought, at most, before some of them are released. */
+  readonly limit: number
+  /** What is up to this position is stored: a later replay begins behind this position, or behind one that came after it. */
+  release(position: string): void
+}
+
 /** An open subscription. */
 export interface Reader {
   /** Resolves when everything that was there at the time of the subscription has been handled. */
@@ -61,6 +72,8 @@ export interface Reader {
    * absent where it always goes on. A replay ends where it would get a gap: what it was to read next is gone.
    */
   readonly ended?: Promise<unknown>
+  /** Only of a replay whose events are kept for it until it releases them. */
+  readonly keeping?: Keeping
   /** Takes no more messages, and resolves when the running handlers have settled theirs. */
   close(): Promise<void>
 }

@@ -1,4 +1,4 @@
-import { type GatewayError, isGatewayError } from '../core/errors.js'
+import { GatewayError, isGatewayError } from '../core/errors.js'
 import type { EventMessage } from '../core/event.js'
 import { inTime } from '../core/in-time.js'
 import type { Delivery, Reader, ReplayStart } from '../core/transport.js'
@@ -20,6 +20,8 @@ export class OwnCopy implements Copy {
   /** Of the last event that is in the rows. */
   #position: string | undefined
   #hasChanged = false
+  /** How many events were taken since the last snapshot. */
+  #unsaved = 0
   #reader: Reader | undefined
   #isCaughtUp = false
   #isClosed = false
@@ -30,8 +32,8 @@ export class OwnCopy implements Copy {
   constructor(settings: ReadModelSettings, journal: Journal) {
     this.#settings = settings
     this.#journal = journal
-    const { store, projection, clock, snapshotTtlMs: ttlMs } = settings
-    this.#snapshots = store && new Snapshots({ records: store.records, projection, clock, ttlMs })
+    const { store, projection, instance, clock, snapshotTtlMs: ttlMs } = settings
+    this.#snapshots = store && new Snapshots({ records: store.records, projection, instance, clock, ttlMs })
   }
 
   get isReady(): boolean {
@@ -66,14 +68,16 @@ export class OwnCopy implements Copy {
     this.#rows = new Map(snapshot?.rows)
     this.#position = snapshot?.position
     const { load, projection } = this.#settings
-    let refusal = snapshot && (await this.#read({ after: snapshot.position }))
-    if (snapshot && refusal === undefined) return
+    const refused = snapshot && (await this.#read({ after: snapshot.position }))
+    if (snapshot && refused === undefined) return
     // The log no longer reaches back to the snapshot: what is between the two is lost to it.
     this.#rows.clear()
     this.#position = undefined
-    refusal = await this.#read('beginning')
-    if (refusal !== undefined && load !== undefined) refusal = await this.#read('now')
-    if (refusal !== undefined) throw notRebuildable(projection.name, refusal)
+    const refusal = await this.#read('beginning')
+    if (refusal === undefined) return
+    if (load === undefined) throw notRebuildable(projection.name, refused ?? refusal)
+    const last = await this.#read('now')
+    if (last !== undefined) throw last
   }
 
   /** Reads on from there, and resolves when it has caught up; gives the refusal of a transport that would have gaps. */
@@ -84,7 +88,7 @@ export class OwnCopy implements Copy {
       await gate.passed
       return this.#take(message, delivery)
     }
-    const reading = { kind: 'replay', from } as const
+    const reading = { kind: 'replay', from, ...(this.#name !== undefined && { name: this.#name }) } as const
     let reader: Reader
     try {
       reader = await transport.subscribe({ channel: 'results', types: projection.types, reading }, take)
@@ -96,6 +100,7 @@ export class OwnCopy implements Copy {
     try {
       // What is loaded is newer than the place of the reader: whatever happens meanwhile is in one of the two, or both.
       if (typeof from === 'string') await this.#load()
+      if (from === 'now') await this.#begin(reader)
       gate.open()
       await reader.caughtUp
     } catch (error) {
@@ -106,6 +111,20 @@ export class OwnCopy implements Copy {
     this.#isCaughtUp = true
     void reader.ended?.then((reason) => this.#readAgain(reader, reason))
     return undefined
+  }
+
+  /** For whom a transport may keep events: what it keeps is released by snapshots, which no other instance takes. */
+  get #name(): string | undefined {
+    const { projection, instance } = this.#settings
+    if (instance === undefined || this.#snapshots === undefined) return undefined
+    return `read-model.${projection.name}.${projection.version}.${instance}`
+  }
+
+  /** What is kept from now on is of use only to a snapshot that was taken before. */
+  async #begin({ keeping }: Reader): Promise<void> {
+    if (keeping === undefined) return
+    this.#position = keeping.from
+    await this.#takeSnapshot()
   }
 
   async #load(): Promise<void> {
@@ -123,6 +142,8 @@ export class OwnCopy implements Copy {
     }
     this.#position = position ?? this.#position
     this.#hasChanged = true
+    this.#unsaved += 1
+    if (this.#unsaved === this.#limit) this.#schedule()
     return 'ack'
   }
 
@@ -133,8 +154,10 @@ export class OwnCopy implements Copy {
     this.#journal.report(readerEnded(reason))
     while (!this.#isClosed) {
       try {
-        const refused = this.#position === undefined || (await this.#read({ after: this.#position })) !== undefined
-        if (refused) await this.#rebuild()
+        // What is kept for this reader may be released up to a snapshot only.
+        const position = reader.keeping === undefined ? this.#position : undefined
+        const isRefused = position === undefined || (await this.#read({ after: position })) !== undefined
+        if (isRefused) await this.#rebuild()
         return
       } catch (error) {
         this.#journal.report(error)
@@ -145,28 +168,56 @@ export class OwnCopy implements Copy {
     }
   }
 
-  #schedule(): void {
+  /** So many events without a snapshot are too many, as a transport that keeps them does not bring much more. */
+  get #limit(): number {
+    return Math.ceil((this.#reader?.keeping?.limit ?? Number.POSITIVE_INFINITY) / 2)
+  }
+
+  #schedule(afterFailure = false): void {
     if (this.#snapshots === undefined || this.#isClosed) return
     const { snapshotMs, clock } = this.#settings
-    this.#cancelSnapshot = clock.setTimer(
-      () => {
-        this.#saving = this.#save(snapshotMs).then(() => this.#schedule())
-      },
-      snapshotMs,
-      true,
-    )
+    const isPressing = this.#unsaved >= this.#limit
+    const run = (): void => {
+      this.#saving = this.#saving
+        .then(() => this.#save(this.#unsaved >= this.#limit ? 0 : snapshotMs))
+        .then((isDone) => this.#schedule(!isDone))
+    }
+    this.#cancelSnapshot()
+    const delay = isPressing ? (afterFailure ? AGAIN_MS : 0) : snapshotMs
+    this.#cancelSnapshot = clock.setTimer(run, delay, true)
   }
 
   /** Never rejects: without a new snapshot the next start only takes longer. */
-  async #save(afterMs: number): Promise<void> {
+  async #save(afterMs: number): Promise<boolean> {
     try {
-      if (!this.#hasChanged || this.#position === undefined || !(await this.#snapshots?.isDue(afterMs))) return
-      this.#hasChanged = false
+      // Without changes it is renewed before the store drops it.
+      const age = this.#hasChanged ? afterMs : this.#settings.snapshotTtlMs / 2
+      if (this.#position !== undefined && (await this.#snapshots?.isDue(age))) await this.#takeSnapshot()
+      return true
+    } catch (error) {
+      this.#journal.report(error)
+      return false
+    }
+  }
+
+  async #takeSnapshot(): Promise<void> {
+    const position = this.#position
+    if (this.#snapshots === undefined || position === undefined) return
+    const unsaved = this.#unsaved
+    const keeping = this.#reader?.keeping
+    this.#hasChanged = false
+    this.#unsaved = 0
+    try {
       // Rows are immutable, so a copy of the map is the state at this position, whatever comes while it is written.
-      await this.#snapshots?.save({ position: this.#position, rows: new Map(this.#rows) })
+      const isNewest = await this.#snapshots.save({ position, rows: new Map(this.#rows) })
+      if (!isNewest && keeping !== undefined)
+        throw new GatewayError('ERR_STORE_UNAVAILABLE', 'Another instance takes snapshots under the same name.')
+      // Not before: what is in no snapshot, and kept no longer, is lost.
+      keeping?.release(position)
     } catch (error) {
       this.#hasChanged = true
-      this.#journal.report(error)
+      this.#unsaved += unsaved
+      throw error
     }
   }
 }

@@ -23,6 +23,11 @@ export interface ReadModelOptions<State> {
   readonly store?: Pick<Store, 'records' | 'start' | 'close'>
   /** `own`: each instance has all states in memory; `shared`: all read one copy, in the store. @default 'own' */
   readonly copy?: 'own' | 'shared'
+  /**
+   * Names this instance, by a name that no other has and that stays over restarts. Its own copy then has snapshots of its
+   * own, and it may be fed from RabbitMQ without a stream, where a queue of this name keeps what no snapshot has yet.
+   */
+  readonly instance?: string
   /** Gives what was there before the first event; called when there is no snapshot, or no shared copy, yet. */
   readonly load?: () => Iterable<Loaded<State>> | AsyncIterable<Loaded<State>>
   /** How old the newest snapshot may be before another one is taken. @default 60000 */
@@ -42,7 +47,7 @@ const NUMBERS = {
   storeTimeoutMs: [1000, 1, 60_000],
 } as const satisfies Record<string, NumberRule>
 
-const OPTIONS = ['transport', 'projection', 'store', 'copy', 'load', 'clock', ...Object.keys(NUMBERS)]
+const OPTIONS = ['transport', 'projection', 'store', 'copy', 'instance', 'load', 'clock', ...Object.keys(NUMBERS)]
 
 /** The options with their defaults. */
 export type ReadModelSettings = ReturnType<typeof resolveSettings>
@@ -53,13 +58,15 @@ export type ReadModelSettings = ReturnType<typeof resolveSettings>
  */
 export function resolveSettings(options: ReadModelOptions<unknown>) {
   refuseUnknown(options, OPTIONS, 'createReadModel')
-  const { transport, projection, store, copy = 'own', load, clock = systemClock } = options
+  const { transport, projection, store, copy = 'own', instance, load, clock = systemClock } = options
   if (typeof transport?.subscribe !== 'function') throw configError('transport', transport, 'a transport')
   if (!Array.isArray(projection?.types)) throw configError('projection', projection, 'what defineProjection() returns')
   if (store !== undefined && typeof store?.records?.put !== 'function') throw configError('store', store, 'a store')
   if (copy !== 'own' && copy !== 'shared') throw configError('copy', copy, "'own' or 'shared'")
   if (copy === 'shared' && store === undefined) throw configError('store', store, 'a store, as copy is "shared"')
+  if (instance !== undefined && !(typeof instance === 'string' && /^[A-Za-z0-9._-]{1,64}$/.test(instance)))
+    throw configError('instance', instance, '1 to 64 letters, digits, ".", "_", "-"')
   if (load !== undefined && typeof load !== 'function') throw configError('load', load, 'a function')
   const numbers = resolveNumbers(NUMBERS, options as unknown as Readonly<Record<string, unknown>>)
-  return { ...numbers, transport, projection, store, copy, load, clock }
+  return { ...numbers, transport, projection, store, copy, instance, load, clock }
 }

@@ -24,6 +24,8 @@ interface Head {
 export interface SnapshotOptions {
   readonly records: RecordSpace
   readonly projection: Projection
+  /** Given where no other instance can read on from their positions. */
+  readonly instance?: string | undefined
   readonly clock: Clock
   /** Older ones of folds that nobody uses any more are dropped by the store. */
   readonly ttlMs: number
@@ -41,7 +43,8 @@ export class Snapshots {
 
   constructor(options: SnapshotOptions) {
     this.#options = options
-    this.#prefix = prefixOf(options.projection)
+    const { projection, instance } = options
+    this.#prefix = prefixOf(projection) + (instance === undefined ? '' : `instance/${instance}/`)
   }
 
   /** The newest snapshot that is whole; undefined when there is none. */

@@ -78,9 +78,10 @@ export class TransportKit {
     return this.#open({ channel: 'results', types: [this.resultType], reading: { kind: 'own' } }, handle)
   }
 
-  /** Opens a replay. */
-  replay(from: ReplayStart, handle?: MessageHandler): Promise<Inbox> {
-    return this.#open({ channel: 'results', types: [this.resultType], reading: { kind: 'replay', from } }, handle)
+  /** Opens a replay, under a name where it is to find again what it has not released. */
+  replay(from: ReplayStart, handle?: MessageHandler, name?: string): Promise<Inbox> {
+    const reading = { kind: 'replay', from, ...(name !== undefined && { name: this.name(name) }) } as const
+    return this.#open({ channel: 'results', types: [this.resultType], reading }, handle)
   }
 
   /** Waits for what must come. */
@@ -119,8 +120,9 @@ export class TransportKit {
       return handle(message, delivery)
     })
     this.#readers.push(reader)
-    const { caughtUp, ended } = reader
-    return { messages, deliveries, ids, caughtUp, ...(ended && { ended }), close: () => reader.close() }
+    const { caughtUp, ended, keeping } = reader
+    const more = { ...(ended && { ended }), ...(keeping && { keeping }) }
+    return { messages, deliveries, ids, caughtUp, ...more, close: () => reader.close() }
   }
 }
 

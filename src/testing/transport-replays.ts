@@ -45,6 +45,28 @@ export const REPLAY: TransportCases = {
     await behind.caughtUp
     assert.deepEqual(behind.ids, idsOf(later).slice(1))
   },
+  'a replay under a name goes on behind what it has released': async (kit) => {
+    const first = await kit.replay('now', undefined, 'reader')
+    const sent = await kit.answer(...many(6))
+    await kit.until(() => first.ids.length >= 6)
+    const after = first.deliveries[2]?.position ?? ''
+    first.keeping?.release(after)
+    await first.close()
+    const later = await kit.answer({})
+    const second = await kit.replay({ after }, undefined, 'reader')
+    await second.caughtUp
+    assert.deepEqual(second.ids, [...idsOf(sent).slice(3), ...idsOf(later)])
+  },
+  'a replay under a name goes on where it was, as long as nothing is released': async (kit) => {
+    const first = await kit.replay('now', undefined, 'reader')
+    const sent = await kit.answer({}, {})
+    await kit.until(() => first.ids.length >= 2)
+    const after = first.keeping?.from ?? first.deliveries[0]?.position ?? ''
+    await first.close()
+    const second = await kit.replay({ after }, undefined, 'reader')
+    await second.caughtUp
+    assert.deepEqual(second.ids, idsOf(sent).slice(first.keeping === undefined ? 1 : 0))
+  },
   'a replay handles one message at a time': async (kit) => {
     await kit.answer(...many(5))
     let running = 0

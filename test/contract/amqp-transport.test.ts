@@ -18,6 +18,13 @@ describe.skipIf(missing !== undefined).each(Object.entries(VERSIONS))('RabbitMQ 
     for (const { name, run } of transportContract(create, { quietMs: 150 })) it(name, run)
   })
 
+  describe('with a queue for each replay', () => {
+    const create = () => amqp({ url: AMQP_URL, client, prefix: `${prefix}-queues`, replay: 'queues' })
+    const cases = transportContract(create, { quietMs: 150 })
+    const named = cases.filter((one) => one.name.startsWith('a replay under a name'))
+    for (const { name, run } of named) it(name, run)
+  })
+
   describe('over one connection that is given to it', () => {
     const connection = () => client.connect(AMQP_URL, { noDelay: true })
     const create = async () => amqp({ connection, prefix, replay: true })

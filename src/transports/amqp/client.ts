@@ -24,6 +24,7 @@ export interface AmqpPublishOptions extends AmqpProperties {
 export interface ProbeOptions {
   /** After so many milliseconds the broker drops it. */
   readonly expiration?: string
+  readonly messageId?: string
   readonly headers?: Readonly<Record<string, unknown>>
 }
 
@@ -49,6 +50,7 @@ export interface AmqpChannel {
   ): Promise<QueueState>
   checkQueue(name: string): Promise<QueueState>
   deleteQueue(name: string): Promise<unknown>
+  purgeQueue(name: string): Promise<unknown>
   bindQueue(queue: string, exchange: string, pattern: string): Promise<unknown>
   prefetch(count: number): Promise<unknown>
   consume(

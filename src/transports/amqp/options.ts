@@ -48,8 +48,11 @@ export interface AmqpOptions {
   readonly replies?: 'topic' | 'direct'
   /** Where workers answer that know only `reply_to`: a queue of this instance, or the one of the recorders. @default 'own' */
   readonly replyTo?: 'own' | 'recorder'
-  /** Keeps all results in a stream from which read models are built. @default false */
-  readonly replay?: boolean | { readonly maxAge?: string; readonly maxBytes?: number }
+  /**
+   * Keeps results for read models: all in a stream, or, with 'queues', in a durable queue for each of them, until a
+   * snapshot has them. @default false
+   */
+  readonly replay?: boolean | 'queues' | { readonly maxAge?: string; readonly maxBytes?: number }
   /** The largest body that the broker takes, its `max_message_size`. @default 16777216 */
   readonly maxBodyBytes?: number
   /** A connection is given up when it is silent for two of these. @default 5 */
@@ -115,9 +118,9 @@ function repliesOf({ replies = 'topic', replyTo = 'own', replay = false }: AmqpO
 }
 
 function checkReplay(replay: unknown): void {
-  if (typeof replay === 'boolean') return
+  if (typeof replay === 'boolean' || replay === 'queues') return
   if (typeof replay !== 'object' || replay === null || Array.isArray(replay))
-    throw configError('replay', replay, 'true, false or { maxAge, maxBytes }')
+    throw configError('replay', replay, "true, false, 'queues' or { maxAge, maxBytes }")
   refuseUnknown(replay, ['maxAge', 'maxBytes'], 'replay of amqp()')
   const { maxAge } = replay as { readonly maxAge?: unknown }
   if (maxAge !== undefined && !(typeof maxAge === 'string' && /^[1-9]\d*[YMDhms]$/.test(maxAge)))

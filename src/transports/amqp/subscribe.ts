@@ -3,7 +3,10 @@ import type { EventMessage } from '../../core/event.js'
 import { createId } from '../../core/ids.js'
 import type { Reader, ReplayStart } from '../../core/transport.js'
 import { binding } from './binding.js'
-import type { AmqpMessage } from './client.js'
+import type { AmqpChannel, AmqpMessage, QueueState } from './client.js'
+import { unavailable } from './failures.js'
+import { KeptReader, markerId } from './kept.js'
+import type { AmqpSettings } from './options.js'
 import { QueueReader, type Source } from './reader.js'
 import { ReplayReader } from './replay.js'
 import type { Running, Shared, Wanted } from './running.js'
@@ -11,15 +14,18 @@ import type { Running, Shared, Wanted } from './running.js'
 /** An own reader takes what comes; this keeps it from taking more at a time than it can hold. */
 const OWN_PREFETCH = 1024
 const SHARED_CONCURRENCY = 16
+const LOOK_MS = 200
 /** Ends the routing keys of what a replay sends itself to know how far it is. */
 const MARKER = '.ra-marker'
 
 /** Opens a reader of the kind that is wanted. */
-export function subscribe(wanted: Wanted, running: Running, shared: Shared): Promise<Reader> {
+export async function subscribe(wanted: Wanted, running: Running, shared: Shared): Promise<Reader> {
   const { channel, reading } = wanted.subscription
-  if (reading.kind === 'replay') return replay(wanted, running, shared)
-  if (channel === 'results' && running.direct !== undefined)
-    return Promise.resolve(running.direct.join(reading.kind, wanted.onMessage))
+  if (reading.kind === 'replay') {
+    if (channel !== 'results') throw new GatewayError('ERR_CONFIG', 'Of the two channels the results can be replayed.')
+    return shared.settings.replay === 'queues' ? readKept(wanted, running, shared) : replay(wanted, running, shared)
+  }
+  if (channel === 'results' && running.direct !== undefined) return running.direct.join(reading.kind, wanted.onMessage)
   return readQueues(wanted, running, shared)
 }
 
@@ -65,8 +71,7 @@ function sourcesOf({ channel, types, reading }: Wanted['subscription'], { topolo
 
 async function replay({ subscription, onMessage }: Wanted, running: Running, shared: Shared): Promise<Reader> {
   const { settings, topology, count } = shared
-  const { channel, reading } = subscription
-  if (channel !== 'results') throw new GatewayError('ERR_CONFIG', 'Of the two channels the results can be replayed.')
+  const { reading } = subscription
   if (settings.replay === false) {
     const text = 'amqp() keeps no results for replays: set its option replay in every process before the first result'
     throw new GatewayError('ERR_CONFIG', `${text}, which needs RabbitMQ 3.9 or later with streams.`)
@@ -91,6 +96,78 @@ async function replay({ subscription, onMessage }: Wanted, running: Running, sha
     running.readers.delete(reader)
     throw error
   })
+}
+
+/** Reads what a queue keeps for one name. */
+async function readKept({ subscription, onMessage }: Wanted, running: Running, shared: Shared): Promise<Reader> {
+  const { reading, types } = subscription
+  const { topology, settings, count } = shared
+  if (reading.kind !== 'replay' || reading.from === 'beginning')
+    throw new GatewayError(
+      'ERR_CONFIG',
+      "With replay: 'queues', amqp() keeps nothing from before a queue was declared.",
+    )
+  const { from, name } = reading
+  if (name === undefined) {
+    const text =
+      "With replay: 'queues', amqp() keeps events for one reader by its name: a read model with a copy of its own"
+    throw new GatewayError('ERR_CONFIG', `${text} needs the options instance and store.`)
+  }
+  const queue = topology.keptQueue(name)
+  const check = (channel: AmqpChannel) => topology.checkKept(channel, queue)
+  const prepare = async (channel: AmqpChannel): Promise<string> => {
+    if (from === 'now') return begin({ queue, types, channel }, running, shared)
+    await whenAlone(queue, () => check(channel), settings)
+    await topology.bindKept(channel, queue, types)
+    return from.after
+  }
+  const reader: KeptReader = new KeptReader({
+    ...{ queue, onMessage, count, check, prepare },
+    clock: settings.clock,
+    link: running.reading,
+    // Without the tag of the delivery, as an event is to have the same id when it comes again.
+    parse: (message) => parse({ ...message, fields: { ...message.fields, deliveryTag: 0 } }, {}, shared),
+    onClosed: (closed) => running.readers.delete(closed),
+  })
+  running.readers.add(reader)
+  return reader.open().catch((error: unknown) => {
+    running.readers.delete(reader)
+    throw error
+  })
+}
+
+/** Empties a queue, or makes one, and gives the position of what is published from now on. */
+async function begin(
+  {
+    queue,
+    types,
+    channel,
+  }: { readonly queue: string; readonly types: readonly string[]; readonly channel: AmqpChannel },
+  { publisher }: Running,
+  { topology, settings }: Shared,
+): Promise<string> {
+  await whenAlone(queue, () => topology.declareKept(channel, queue), settings)
+  // Not deleted and declared again: RabbitMQ 3.10.8 was once seen to lose the first message of such a queue.
+  await channel.purgeQueue(queue)
+  // Before it is bound, if it is new: no event of what comes stands before the position.
+  const id = markerId(settings.clock)
+  const content = { properties: { messageId: id, deliveryMode: 2 }, body: new Uint8Array(0) }
+  await publisher.publish(content, { exchange: '', key: queue, mandatory: true })
+  await topology.bindKept(channel, queue, types)
+  return id
+}
+
+/** A queue keeps what one reader needs. The broker notices the loss of a predecessor's connection after two heartbeats. */
+async function whenAlone(
+  queue: string,
+  look: () => Promise<QueueState>,
+  { clock, heartbeatSeconds }: AmqpSettings,
+): Promise<void> {
+  for (let leftMs = 3000 * heartbeatSeconds; (await look()).consumerCount > 0; leftMs -= LOOK_MS) {
+    if (leftMs <= 0)
+      throw unavailable(`The queue "${queue}" has a reader: each instance needs a name of its own (option instance).`)
+    await new Promise<void>((resolve) => void clock.setTimer(resolve, LOOK_MS))
+  }
 }
 
 /** The first offset that is wanted; of a replay from now on only the broker knows it. */

@@ -8,6 +8,10 @@ import type { Address } from './publisher.js'
 const EXPIRES_MS = 60_000
 /** A result comes back until it is recorded: the limit ends only what would go round for days. */
 const RESULT_DELIVERY_LIMIT = 10_000
+/** What nobody reads for so long is the queue of a reader that is gone for good, and would fill the disk. */
+const KEPT_EXPIRES_MS = 7 * 86_400_000
+/** The most there is: RabbitMQ 4 would drop after 20, and the message of a snapshot comes with every start. */
+const NO_DELIVERY_LIMIT = 1_000_000_000
 
 // Without dots, as it is one word of a routing key, and without slashes, as Spring takes what is before one for an
 // exchange, and closes the worker's channel when there is none of that name.
@@ -43,6 +47,11 @@ export class Topology {
     return `${this.results}.${group}`
   }
 
+  /** The queue that keeps what the replay of this name has not released. */
+  keptQueue(name: string): string {
+    return `${this.results}.kept.${name}`
+  }
+
   requestAddress(type: string): Address {
     const route = this.#settings.requests.routes?.[type]
     if (route === undefined) return { exchange: this.requests, key: type, mandatory: true }
@@ -70,7 +79,7 @@ export class Topology {
     const others = Object.values(requests.routes ?? {}).map(({ exchange = '' }) => exchange)
     for (const name of new Set(others)) if (name !== '') await this.#exchange(channel, name, true)
     // Before the first result, as what was published before it is in no replay.
-    if (replay !== false) await this.declareStream(channel)
+    if (replay !== false && replay !== 'queues') await this.declareStream(channel)
   }
 
   async declareOwn(channel: AmqpChannel, queue: string, types: readonly string[]): Promise<QueueState> {
@@ -83,8 +92,28 @@ export class Topology {
   async declareRecorder(channel: AmqpChannel, queue: string, types: readonly string[]): Promise<QueueState> {
     await this.#exchange(channel, this.results, this.#settings.results.exchange !== undefined)
     const state = await declareQuorum(channel, queue, RESULT_DELIVERY_LIMIT)
-    await this.#bind(channel, queue, [...types.map((type) => `*.${type}`), ...this.#keys(types)])
+    await this.#bind(channel, queue, this.#recorded(types))
     return state
+  }
+
+  /** Without its bindings, so that nothing is in a new one yet. */
+  declareKept(channel: AmqpChannel, queue: string): Promise<QueueState> {
+    return declare(channel, queue, {
+      'x-queue-type': 'quorum',
+      // Two that read at a time, such as a reader and its predecessor's lost connection, would not keep the order.
+      'x-single-active-consumer': true,
+      'x-expires': KEPT_EXPIRES_MS,
+      'x-delivery-limit': NO_DELIVERY_LIMIT,
+    })
+  }
+
+  checkKept(channel: AmqpChannel, queue: string): Promise<QueueState> {
+    return step(`The queue "${queue}"`, () => channel.checkQueue(queue))
+  }
+
+  async bindKept(channel: AmqpChannel, queue: string, types: readonly string[]): Promise<void> {
+    await this.#exchange(channel, this.results, this.#settings.results.exchange !== undefined)
+    await this.#bind(channel, queue, this.#recorded(types))
   }
 
   async declareRequests(channel: AmqpChannel, queue: string, type: string): Promise<QueueState> {
@@ -106,6 +135,11 @@ export class Topology {
     })
     await this.#bind(channel, this.stream, ['#'])
     return state
+  }
+
+  /** Binding keys of all results of these types, also of those that are addressed to an instance. */
+  #recorded(types: readonly string[]): readonly string[] {
+    return [...types.map((type) => `*.${type}`), ...this.#keys(types)]
   }
 
   #keys(types: readonly string[]): readonly string[] {

@@ -179,6 +179,25 @@ describe('a read model with a copy of its own', () => {
     expect(await store.records.list('read-model/users/1/chunk/')).toHaveLength(1)
   })
 
+  it('renews its snapshot before the store drops it, when nothing changes', async () => {
+    const { store, model, say } = await open({ maxLog: 1 })
+    const users = model({ store, snapshotTtlMs: 600_000 })
+    await users.start()
+    await say('Created', { id: 'a', name: 'Ada' })
+    for (let minute = 0; minute < 30; minute += 1) await clock.advance(60_000)
+    expect(await store.records.get('read-model/users/1/head')).toBeDefined()
+  })
+
+  it('has snapshots of its own when it has a name', async () => {
+    const { store, model, say } = await open()
+    const users = model({ store, instance: 'one' })
+    await users.start()
+    await say('Created', { id: 'a', name: 'Ada' })
+    await users.close()
+    expect(await store.records.get('read-model/users/1/head')).toBeUndefined()
+    expect(await store.records.get('read-model/users/1/instance/one/head')).toBeDefined()
+  })
+
   it('does not use the snapshot of another fold', async () => {
     const { store, model, say } = await open()
     const first = model({ store })
@@ -335,6 +354,8 @@ describe('a read model with a copy of its own', () => {
     [{ projection: {} }, 'projection is'],
     [{ store: {} }, 'store is'],
     [{ load: 1 }, 'load is'],
+    [{ instance: '' }, 'instance is'],
+    [{ instance: 'a/b' }, 'instance is'],
     [{ snapshotMs: 0 }, 'snapshotMs is 0'],
     [{ snapshot: 1 }, 'createReadModel has no option "snapshot"'],
   ])('refuses %o', (more, message) => {

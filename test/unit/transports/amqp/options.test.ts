@@ -27,7 +27,7 @@ describe('the options of amqp()', () => {
     [{ url, results: { key: 'a' } }, /results of amqp\(\) has no option "key"/],
     [{ url, requests: { deliveryLimit: 0 } }, /^deliveryLimit is 0/],
     [{ url, replies: 'direct', replyTo: 'recorder' }, /^replyTo is "recorder"; allowed is 'own'/],
-    [{ url, replay: 'foo' }, /^replay is "foo"; allowed is true, false or/],
+    [{ url, replay: 'foo' }, /^replay is "foo"; allowed is true, false, 'queues' or/],
     [{ url, replay: null }, /^replay is null/],
     [{ url, replay: { maxage: '1D' } }, /replay of amqp\(\) has no option "maxage"/],
     [{ url, replay: { maxAge: 'foo' } }, /^replay\.maxAge is "foo"; allowed is .*'7D' or '12h'/],
@@ -61,6 +61,7 @@ describe('the options of amqp()', () => {
   it.each([
     [{ connection: async () => ({}) }],
     [{ url, replay: true }],
+    [{ url, replay: 'queues' }],
     [{ url, replay: { maxAge: '7D', maxBytes: 1_000_000_000 } }],
     [{ url, replay: { maxAge: '12h' } }],
     [{ url, replies: 'direct' }],
