@@ -40,7 +40,8 @@ export async function makeTransport({ transport, brokerAddress, prefix }: Proces
     case 'memory':
       return memoryTransport()
     case 'amqp':
-      return amqp({ url: brokerAddress, prefix })
+      // A gateway that is killed while the broker is away, and started again, is there as soon as the broker is.
+      return amqp({ url: brokerAddress, prefix, waitForBroker: true })
     case 'kafka':
       return kafka({ client: makeKafka(brokerAddress), topics: topicsOf(prefix), groupPrefix: `${prefix}.` })
   }
