@@ -3,6 +3,7 @@ import type { Reply, RequestOptions } from './command.js'
 import { creationRecord } from './creations.js'
 import type { CommandPlan } from './definition.js'
 import { GatewayError, isGatewayError, toGatewayError } from './errors.js'
+import { within } from './in-time.js'
 import { isEnded, type Operation } from './operation.js'
 import { configError } from './options.js'
 import type { Outbox } from './outbox.js'
@@ -13,6 +14,8 @@ import { validateData } from './schema.js'
 import type { Created } from './store.js'
 
 const LEFT = { code: 'ERR_OPERATION_CANCELED', message: 'The caller left before the request was published.' } as const
+/** How long a refusal waits for whether its key is known. */
+const LOOKUP_MS = 100
 /** Clocks may be read a moment apart. */
 const CLOCK_GRAIN_MS = 1
 const CLOSED = { code: 'ERR_CLOSED', message: 'The gateway was closed before the request was published.' } as const
@@ -69,16 +72,24 @@ export class Requests {
     })
   }
 
-  /** What was let in before is not refused when it comes again, at whatever limit and whatever is out of reach. */
+  /**
+   * What was let in before is not refused when it comes again, at whatever limit and whatever is out of reach. A store
+   * that cannot say so soon leaves the refusal as it is: refusals are promised at once, also when everything is slow.
+   */
   async #joinOrRefuse(asked: Asked, error: unknown): Promise<Reply> {
     const { idempotency, command, options } = asked
-    // A store that cannot say leaves the refusal as it is.
-    const existing = idempotency && (await this.#parts.store.find(idempotency.key).catch(() => undefined))
+    const existing = idempotency && (await this.#find(idempotency.key))
     if (existing !== undefined) return this.#join(asked, existing)
     const { principal } = options
     if (isGatewayError(error))
       this.#parts.lifecycle.note('shed', { code: error.code, command: command.name, principal })
     throw error
+  }
+
+  #find(key: string): Promise<Operation | undefined> {
+    const { store, settings } = this.#parts
+    const limit = { ms: LOOKUP_MS, late: () => new Error('The store took too long.'), clock: settings.clock }
+    return within(store.find(key), limit).catch(() => undefined)
   }
 
   /** Everything up to the wait. What it holds is let go of before the wait begins, which may be long. */
