@@ -16,6 +16,8 @@ export interface RunOptions {
   readonly faults: readonly string[]
   /** How often each fault comes at most. */
   readonly rounds: number
+  /** How many seconds there are at least from the beginning of one fault to that of the next. */
+  readonly every: number
   /** Kills a gateway this often, in seconds, beside the faults. */
   readonly killEvery: number | undefined
   readonly seed: number
@@ -29,6 +31,7 @@ const HELP = `npm run test:chaos -- [options]
   --seconds N (60)  or  --requests N
   --faults a,b      only faults whose names begin so, in this order
   --rounds N        each fault comes at most so often
+  --every N         at least N seconds from one fault to the next (1 s of quiet after each)
   --kill-every N    kills a gateway every N seconds
   --soak            no faults by default; the heap must stay flat
   --seed N          the same choices as the run that printed it
@@ -85,6 +88,7 @@ function readOptions(args: readonly string[]): RunOptions {
     requests: optional(given, 'requests'),
     faults: given.faults === undefined ? [] : String(given.faults).split(','),
     rounds: number(given, 'rounds', 1000),
+    every: number(given, 'every', 0),
     killEvery: optional(given, 'kill-every'),
     seed: number(given, 'seed', Math.floor(Math.random() * 2 ** 31)),
     soak: given.soak === true,
@@ -93,7 +97,7 @@ function readOptions(args: readonly string[]): RunOptions {
 
 const TEXTS = [
   ...(['transport', 'store', 'gateways', 'workers', 'rate', 'seconds', 'requests'] as const),
-  ...(['faults', 'rounds', 'kill-every', 'seed'] as const),
+  ...(['faults', 'rounds', 'every', 'kill-every', 'seed'] as const),
 ]
 
 type Given = Readonly<Record<string, string | boolean | undefined>>

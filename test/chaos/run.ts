@@ -123,6 +123,7 @@ export class Run {
     const firstMs = await this.#healed(world, healedAt)
     this.#say(`${name}: ${Math.round(healedAt - from)} ms, first successes ${firstMs} ms after it`)
     await sleep(QUIET_MS)
+    while (!this.#ended && now() - from < this.#options.every * 1000) await sleep(100)
   }
 
   /** Waits for the first success of each gateway, or until it is clear that one takes too long. */
