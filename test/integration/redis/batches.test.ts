@@ -122,6 +122,19 @@ for (const [library, make] of Object.entries(LIBRARIES)) {
       expect((await store.records.get('d'))?.value).toEqual(new Uint8Array(Buffer.from('d')))
     })
 
+    it('an ending with such a record leaves everything as it was', async () => {
+      const store = await stores.open()
+      const init = newOperation()
+      await store.create(init)
+      await spoil('rec:b')
+      const records = ['a', 'b', 'c'].map((key) => ({ key, value: Buffer.from(key) }))
+      await expect(store.complete(init.id, resultOf('r'), records)).rejects.toMatchObject(BAD)
+      expect((await store.get(init.id))?.state).toBe('running')
+      expect(await store.records.get('a')).toBeUndefined()
+      expect(await store.complete(init.id, resultOf('r'), [records[2] as never])).toMatchObject({ verdict: 'won' })
+      expect((await store.records.get('c'))?.value).toEqual(new Uint8Array(Buffer.from('c')))
+    })
+
     it('fails alone where it cannot be written down, or sent', async () => {
       const store = await stores.open()
       const inits = Array.from({ length: 5 }, () => newOperation())

@@ -123,6 +123,8 @@ local function complete(id, ending, records)
   if ending.releaseKey and row[TOKEN] then return {0, shown(id, row)} end
   -- Who ends it has no use for the request event any more.
   local before = {1, bare(row)}
+  -- A key that is no record's fails here, before anything is written.
+  for _, record in ipairs(records) do redis.call('HLEN', PREFIX .. 'rec:' .. record[1]) end
   win(id, row, ending)
   for _, record in ipairs(records) do putRecord(unpack(record)) end
   return before
