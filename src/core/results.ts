@@ -7,7 +7,7 @@ import { type Ending, isEnded, type Operation, type Settled } from './operation.
 import type { GatewayParts } from './parts.js'
 import { validateData } from './schema.js'
 import type { Delivery, Settlement } from './transport.js'
-import { type Joined, Twins } from './twins.js'
+import { isMalformed, type Joined, Twins } from './twins.js'
 import { type ResultSink, UntypedResults } from './untyped-results.js'
 
 type ResultEventName = {
@@ -132,9 +132,11 @@ export class Results {
   // A chain instead of an async function, here and on the way to the store: every result comes through, and the frame
   // of an async function takes four times the memory.
   #recordResult(id: string, message: EventMessage, { attempt }: Delivery): Promise<Settlement> {
-    return this.#complete(id, message).then((settled) =>
-      settled?.verdict === 'won' ? 'ack' : this.#recordOther(id, message, { attempt, settled }),
-    )
+    return this.#complete(id, message).then((settled) => {
+      // Its operation has failed, or had ended before; whoever looks for the cause finds it among the dead letters.
+      if (isMalformed(settled)) return 'park'
+      return settled?.verdict === 'won' ? 'ack' : this.#recordOther(id, message, { attempt, settled })
+    })
   }
 
   /** A result that ended nothing. */

@@ -2,7 +2,7 @@ import type { Settled } from './operation.js'
 
 /** What became of the twin of a result: it has been recorded, and is news to nobody. */
 export interface Joined {
-  readonly verdict: 'same' | 'duplicate'
+  readonly verdict: 'same' | 'duplicate' | 'malformed'
 }
 
 /** How many results are remembered until their twins come; most come within milliseconds, others to another instance. */
@@ -56,9 +56,17 @@ export class Twins {
 
 const SAME: Joined = { verdict: 'same' }
 const DUPLICATE: Joined = { verdict: 'duplicate' }
+const MALFORMED: Joined = { verdict: 'malformed' }
+
+/** Whether the result could not be used: only such a one ends an operation without a result, or finds it `ended`. */
+export function isMalformed(settled: Settled | Joined | undefined): boolean {
+  if (settled?.verdict === 'malformed' || settled?.verdict === 'ended') return true
+  return settled?.verdict === 'won' && settled.operation.error?.code === 'ERR_MALFORMED_RESULT'
+}
 
 /** What the second one is told; undefined where it has to see for itself. */
 function joinedOf(settled: Settled | undefined): Joined | undefined {
+  if (isMalformed(settled)) return MALFORMED
   const verdict = settled?.verdict
   if (verdict === 'duplicate') return DUPLICATE
   return verdict === 'won' || verdict === 'late' || verdict === 'conflict' || verdict === 'same' ? SAME : undefined

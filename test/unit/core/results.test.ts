@@ -235,12 +235,13 @@ describe('results: bodies that cannot be used', () => {
     for (const kind of ['own', 'shared'] as const) {
       const running = await openRunning({ options: { events } as never })
       const bad = running.message(more)
-      await running.transport.deliver(kind, bad)
+      const settled = [await running.transport.deliver(kind, bad)]
       expect(await running.reply).toMatchObject({
         ...{ kind: 'ended', operation: { state: 'failed', error: { code: 'ERR_MALFORMED_RESULT', message } } },
       })
       // The other reader brings it too.
-      await running.transport.deliver(kind === 'own' ? 'shared' : 'own', bad)
+      settled.push(await running.transport.deliver(kind === 'own' ? 'shared' : 'own', bad))
+      expect(settled).toContain('park')
       expect(counted(running)).toMatchObject({ malformed: 1, completed: 1 })
       expect(running.errors).toEqual([])
     }
