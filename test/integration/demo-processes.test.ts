@@ -284,6 +284,29 @@ describe.skipIf(missing !== undefined)(
       await expect.poll(done, { timeout: 60_000 }).toBe('succeeded')
     }, 150_000)
 
+    it('a gateway that ends with 1,000 requests waiting answers each with 202 within a second, and none is lost', async () => {
+      await healthy(0, 1)
+      let lastAt = 0
+      const asked = Array.from({ length: 1000 }, async (_, index) => {
+        const body = { username: `parked-${index}`, simulate: { delayMs: 8000 } }
+        const answer = await post(0, body, { prefer: 'wait=30' })
+        await answer.arrayBuffer()
+        lastAt = performance.now()
+        return answer
+      })
+      await sleep(4000)
+      const toldAt = performance.now()
+      process.kill(pids('gateway 0').at(-1) ?? 0, 'SIGTERM')
+      const answers = await Promise.all(asked)
+      expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([202]))
+      expect(lastAt).toBeGreaterThan(toldAt)
+      expect(lastAt - toldAt).toBeLessThan(1000)
+      const ends = answers.map((answer) =>
+        fetch(origin(1) + answer.headers.get('location'), { headers: { prefer: 'wait=30' } }),
+      )
+      for (const end of await Promise.all(ends)) expect(end.status).toBe(201)
+    }, 90_000)
+
     it('is not healthy while the broker is stopped, and healthy again after that', async () => {
       await broker.stop()
       for (const index of [0, 1]) await expect.poll(() => health(index), { timeout: 30_000 }).toBe(503)

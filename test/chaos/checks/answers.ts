@@ -1,5 +1,5 @@
 import type { Limits, Rule } from '../checker.js'
-import type { FaultSpan, History, Known, Try } from '../history.js'
+import type { FaultSpan, History, Try } from '../history.js'
 import { Joins } from './joins.js'
 import { Stalls } from './stalls.js'
 
@@ -90,7 +90,7 @@ function* silentBroker(history: History, { publishTimeoutMs, graceMs }: Limits) 
 function* knownDown(history: History, { graceMs }: Limits) {
   const stalls = new Stalls(history)
   const joins = new Joins(history)
-  for (const { gateway, from, to, part } of knownSpans(history.known)) {
+  for (const { gateway, from, to, part } of knownSpans(history)) {
     const slow = history.tries.filter(
       (each) =>
         each.gateway === gateway &&
@@ -106,16 +106,18 @@ function* knownDown(history: History, { graceMs }: Limits) {
   }
 }
 
-function* knownSpans(known: readonly Known[]) {
+/** From a loss that a gateway has noticed to its end; one that was killed in between has never said that. */
+function* knownSpans({ known, turns }: History) {
   const since = new Map<string, number>()
+  const ends = turns.filter(({ kind }) => kind === 'down')
   for (const { gateway, part, isDown, at } of known) {
     const key = `${gateway} ${part}`
     const from = since.get(key)
-    if (isDown) since.set(key, from ?? at)
-    else if (from !== undefined) {
-      since.delete(key)
-      yield { gateway, part, from, to: at }
-    }
+    const isForgotten =
+      from !== undefined && ends.some((end) => end.gateway === gateway && end.at > from && end.at < at)
+    if (isDown) since.set(key, isForgotten ? at : (from ?? at))
+    else since.delete(key)
+    if (!isDown && from !== undefined && !isForgotten) yield { gateway, part, from, to: at }
   }
 }
 

@@ -191,6 +191,14 @@ describe('the checker of runs under faults', () => {
       { kind: 'up', gateway: 0, at: 36_000 },
       attempt(7, { from: 40_000 }),
     ],
+    [
+      'slow answers of a gateway whose predecessor was killed while it knew the broker down',
+      { kind: 'known', gateway: 0, part: 'broker', isDown: true, at: 20_000 },
+      { kind: 'down', gateway: 0, at: 21_000 },
+      { kind: 'up', gateway: 0, at: 24_000 },
+      ...Array.from({ length: 70 }, (_, n) => attempt(250 + n, { from: 25_000 + n, to: 25_900 + n })),
+      { kind: 'known', gateway: 0, part: 'broker', isDown: false, at: 40_000 },
+    ],
   ])('finds nothing against: %s', (_what, ...entries) => {
     expect(broken(...(entries as Entry[]))).toEqual([])
   })
