@@ -2,6 +2,8 @@ import { createGateway, memoryStore, memoryTransport } from 'respond-async'
 import { describe, expect, it } from 'vitest'
 import { CORE_OPTIONS, resolveOptions } from '../../src/core/options.js'
 import { createHttpExtension, HTTP_OPTIONS } from '../../src/http/settings.js'
+import { defineProjection } from '../../src/read-model/index.js'
+import { resolveSettings as resolveReadModel } from '../../src/read-model/settings.js'
 import { resolveSettings } from '../../src/worker/settings.js'
 import { readText } from './files.js'
 import { type Table, tablesOf } from './markdown.js'
@@ -66,6 +68,17 @@ describe('docs/options.md', () => {
     const short = { ...worker, rows: retries.map(([name, ...more]) => [name?.replace(/\w+\./, '') ?? '', ...more]) }
     expect(short.rows.length).toBe(4)
     expect(differingDefaults(short, settings)).toEqual([])
+  })
+
+  it('has every option of a read model, with its default', () => {
+    const table = tableOf('Read model')
+    const projection = defineProjection<{ Done: { id: string } }, string>({
+      ...{ name: 'all', version: 1, key: ({ data }) => data.id },
+      on: { Done: (_, { data }) => data.id },
+    })
+    const refused = () => resolveReadModel({ transport, projection, nonsense: 1 } as never)
+    expect(namesOf(table)).toEqual(namesInRefusal(refused))
+    expect(differingDefaults(table, resolveReadModel({ transport, projection } as never))).toEqual([])
   })
 
   it('the table of the README repeats it', () => {
