@@ -16,6 +16,8 @@ export interface KeptOptions {
   readonly clock: Clock
   readonly link: Link
   readonly onMessage: MessageHandler
+  /** Rejects when somebody else goes on reading the queue. */
+  whenAlone(): Promise<void>
   /** Gives the position to begin behind, once the queue is there. */
   prepare(channel: AmqpChannel): Promise<string>
   /** Never declares it: one that is made anew has a gap. */
@@ -90,6 +92,7 @@ export class KeptReader implements Part, Reader {
    * @throws GatewayError ERR_CONFIG when it has not, as that gap would never be noticed.
    */
   async open(): Promise<this> {
+    await this.#options.whenAlone()
     await this.#options.link.add(this)
     this.#isOpen = true
     try {

@@ -2,11 +2,10 @@ import { GatewayError } from '../../core/errors.js'
 import type { EventMessage } from '../../core/event.js'
 import { createId } from '../../core/ids.js'
 import type { Reader, ReplayStart } from '../../core/transport.js'
+import { notAlone, whenAlone } from './alone.js'
 import { binding } from './binding.js'
-import type { AmqpChannel, AmqpMessage, QueueState } from './client.js'
-import { unavailable } from './failures.js'
+import type { AmqpChannel, AmqpMessage } from './client.js'
 import { KeptReader, markerId } from './kept.js'
-import type { AmqpSettings } from './options.js'
 import { QueueReader, type Source } from './reader.js'
 import { ReplayReader } from './replay.js'
 import type { Running, Shared, Wanted } from './running.js'
@@ -14,7 +13,6 @@ import type { Running, Shared, Wanted } from './running.js'
 /** An own reader takes what comes; this keeps it from taking more at a time than it can hold. */
 const OWN_PREFETCH = 1024
 const SHARED_CONCURRENCY = 16
-const LOOK_MS = 200
 /** Ends the routing keys of what a replay sends itself to know how far it is. */
 const MARKER = '.ra-marker'
 
@@ -115,14 +113,17 @@ async function readKept({ subscription, onMessage }: Wanted, running: Running, s
   }
   const queue = topology.keptQueue(name)
   const check = (channel: AmqpChannel) => topology.checkKept(channel, queue)
+  const look = from === 'now' ? (channel: AmqpChannel) => topology.declareKept(channel, queue) : check
   const prepare = async (channel: AmqpChannel): Promise<string> => {
+    // Another may have come since it was waited for.
+    if ((await look(channel)).consumerCount > 0) throw notAlone(queue)
     if (from === 'now') return begin({ queue, types, channel }, running, shared)
-    await whenAlone(queue, () => check(channel), settings)
     await topology.bindKept(channel, queue, types)
     return from.after
   }
   const reader: KeptReader = new KeptReader({
     ...{ queue, onMessage, count, check, prepare },
+    whenAlone: () => whenAlone(queue, look, { link: running.reading, settings }),
     clock: settings.clock,
     link: running.reading,
     // Without the tag of the delivery, as an event is to have the same id when it comes again.
@@ -136,7 +137,7 @@ async function readKept({ subscription, onMessage }: Wanted, running: Running, s
   })
 }
 
-/** Empties a queue, or makes one, and gives the position of what is published from now on. */
+/** Empties a queue, and gives the position of what is published from now on. */
 async function begin(
   {
     queue,
@@ -146,7 +147,6 @@ async function begin(
   { publisher }: Running,
   { topology, settings }: Shared,
 ): Promise<string> {
-  await whenAlone(queue, () => topology.declareKept(channel, queue), settings)
   // Not deleted and declared again: RabbitMQ 3.10.8 was once seen to lose the first message of such a queue.
   await channel.purgeQueue(queue)
   // Before it is bound, if it is new: no event of what comes stands before the position.
@@ -155,19 +155,6 @@ async function begin(
   await publisher.publish(content, { exchange: '', key: queue, mandatory: true })
   await topology.bindKept(channel, queue, types)
   return id
-}
-
-/** A queue keeps what one reader needs. The broker notices the loss of a predecessor's connection after two heartbeats. */
-async function whenAlone(
-  queue: string,
-  look: () => Promise<QueueState>,
-  { clock, heartbeatSeconds }: AmqpSettings,
-): Promise<void> {
-  for (let leftMs = 3000 * heartbeatSeconds; (await look()).consumerCount > 0; leftMs -= LOOK_MS) {
-    if (leftMs <= 0)
-      throw unavailable(`The queue "${queue}" has a reader: each instance needs a name of its own (option instance).`)
-    await new Promise<void>((resolve) => void clock.setTimer(resolve, LOOK_MS))
-  }
 }
 
 /** The first offset that is wanted; of a replay from now on only the broker knows it. */

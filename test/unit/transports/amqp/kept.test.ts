@@ -1,0 +1,170 @@
+import { EventEmitter } from 'node:events'
+import { describe, expect, it } from 'vitest'
+import { toMessage } from '../../../../src/core/event.js'
+import { createFakeClock } from '../../../../src/testing/fake-clock.js'
+import { whenAlone } from '../../../../src/transports/amqp/alone.js'
+import type { AmqpConnection, AmqpMessage, QueueState } from '../../../../src/transports/amqp/client.js'
+import { Health } from '../../../../src/transports/amqp/health.js'
+import { KeptReader } from '../../../../src/transports/amqp/kept.js'
+import { Link } from '../../../../src/transports/amqp/link.js'
+import { type AmqpSettings, resolveSettings } from '../../../../src/transports/amqp/options.js'
+import { watch } from '../../core/support.js'
+
+type Consumer = (message: AmqpMessage | null) => void
+
+/** A queue with one active consumer. */
+class Queue {
+  /** Of somebody else, who gets all that comes. */
+  others = 0
+  readonly ids: string[] = []
+  readonly #consumers: Consumer[] = []
+
+  publish(id: string): void {
+    this.ids.push(id)
+    if (this.others === 0) for (const consumer of this.#consumers) consumer(messageOf(id, this.ids.length))
+  }
+
+  /** Brings all that there is. */
+  consume(consumer: Consumer): void {
+    this.#consumers.push(consumer)
+    if (this.others === 0) for (const [index, id] of this.ids.entries()) consumer(messageOf(id, index + 1))
+  }
+
+  forget(consumer: Consumer | undefined): void {
+    const index = consumer === undefined ? -1 : this.#consumers.indexOf(consumer)
+    if (index >= 0) this.#consumers.splice(index, 1)
+  }
+
+  get state(): QueueState {
+    return { queue: 'kept', messageCount: 0, consumerCount: this.others + this.#consumers.length }
+  }
+}
+
+function messageOf(messageId: string, deliveryTag: number): AmqpMessage {
+  const fields = { deliveryTag, redelivered: false, exchange: '', routingKey: 'kept' }
+  return { content: Buffer.alloc(0), fields, properties: { messageId } }
+}
+
+/** As much of a channel as a reader touches. */
+class FakeChannel extends EventEmitter {
+  readonly #queue: Queue
+  #consumer: Consumer | undefined
+
+  constructor(queue: Queue) {
+    super()
+    this.#queue = queue
+  }
+
+  async prefetch(): Promise<void> {}
+
+  async consume(_: string, consumer: Consumer): Promise<unknown> {
+    this.#consumer = consumer
+    this.#queue.consume(consumer)
+    return { consumerTag: 'one' }
+  }
+
+  publish(...message: [string, string, Buffer, { messageId?: string }?]): boolean {
+    this.#queue.publish(message[3]?.messageId ?? '')
+    return true
+  }
+
+  ack(): void {}
+
+  async close(): Promise<void> {
+    this.#queue.forget(this.#consumer)
+    this.emit('close')
+  }
+}
+
+class FakeConnection extends EventEmitter {
+  readonly channels: FakeChannel[] = []
+  isClosed = false
+  readonly #queue: Queue
+
+  constructor(queue: Queue) {
+    super()
+    this.#queue = queue
+  }
+
+  async createChannel(): Promise<FakeChannel> {
+    const channel = new FakeChannel(this.#queue)
+    this.channels.push(channel)
+    return channel
+  }
+
+  async close(): Promise<void> {
+    this.isClosed = true
+    for (const channel of this.channels) await channel.close()
+    this.emit('close')
+  }
+}
+
+async function setUp() {
+  const clock = createFakeClock()
+  const queue = new Queue()
+  queue.publish('first')
+  const connections: FakeConnection[] = []
+  const connect = async (): Promise<AmqpConnection> => {
+    connections.push(new FakeConnection(queue))
+    return connections.at(-1) as unknown as AmqpConnection
+  }
+  const options = { waitForBroker: false, canReconnect: true, isOurs: true }
+  const link = new Link({ clock, health: new Health(), connect, ...options })
+  await link.start()
+  const settings: AmqpSettings = resolveSettings({ url: 'amqp://localhost', replay: 'queues', clock })
+  const seen: string[] = []
+  const look = async () => queue.state
+  const reader = new KeptReader({
+    ...{ queue: 'kept', clock, link, check: look, count: () => {}, onClosed: () => {} },
+    whenAlone: () => whenAlone('kept', look, { link, settings }),
+    prepare: async () => 'first',
+    onMessage: async ({ id }) => {
+      seen.push(id)
+      return 'ack'
+    },
+    parse: ({ properties: { messageId = '' } }) => ({
+      ...toMessage({ type: 'A::Done', source: 'test', data: {} }, clock),
+      id: messageId,
+    }),
+  })
+  return { clock, queue, connections, link, reader, seen }
+}
+
+describe('a reader of a queue that is kept for it', () => {
+  it('reads behind its position, once', async () => {
+    const { clock, queue, reader, seen } = await setUp()
+    queue.publish('second')
+    await reader.open()
+    queue.publish('third')
+    await reader.caughtUp
+    await clock.flush()
+    expect(seen).toEqual(['second', 'third'])
+    await reader.close()
+  })
+
+  it('is refused where somebody else reads on, and takes no connection from others', async () => {
+    const { clock, queue, connections, reader } = await setUp()
+    queue.others = 1
+    const opening = watch(reader.open())
+    await clock.advance(14_000)
+    expect(opening.isSettled).toBe(false)
+    await clock.advance(2000)
+    await expect(opening.promise).rejects.toMatchObject({
+      code: 'ERR_TRANSPORT_UNAVAILABLE',
+      message: expect.stringContaining('a name of its own'),
+    })
+    expect([connections.length, connections[0]?.isClosed]).toEqual([1, false])
+  })
+
+  it('waits for the end of its predecessor', async () => {
+    const { clock, queue, reader } = await setUp()
+    queue.others = 1
+    const opening = watch(reader.open())
+    await clock.advance(12_000)
+    queue.others = 0
+    await clock.advance(1000)
+    expect(opening.isSettled).toBe(true)
+    await opening.promise
+    await reader.close()
+  })
+})
