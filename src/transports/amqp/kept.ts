@@ -1,32 +1,15 @@
 import type { Clock } from '../../core/clock.js'
 import { GatewayError, isGatewayError } from '../../core/errors.js'
-import type { EventMessage } from '../../core/event.js'
 import { createId } from '../../core/ids.js'
-import type { Keeping, MessageHandler, Reader } from '../../core/transport.js'
-import type { AmqpChannel, AmqpConnection, AmqpMessage, QueueState } from './client.js'
+import type { Keeping, Reader } from '../../core/transport.js'
+import { notAlone } from './alone.js'
+import type { AmqpChannel, AmqpConnection, AmqpMessage } from './client.js'
 import { explainStep } from './failures.js'
-import { closeChannel, type Link, type Part } from './link.js'
+import type { KeptOptions } from './kept-options.js'
+import { closeChannel, type Part } from './link.js'
 import { OneByOne } from './one-by-one.js'
 import { Settler } from './settler.js'
 import { createGate, gone } from './stream.js'
-
-/** What a reader of a queue of its own works with. */
-export interface KeptOptions {
-  readonly queue: string
-  readonly clock: Clock
-  readonly link: Link
-  readonly onMessage: MessageHandler
-  /** Rejects when somebody else goes on reading the queue. */
-  whenAlone(): Promise<void>
-  /** Gives the position to begin behind, once the queue is there. */
-  prepare(channel: AmqpChannel): Promise<string>
-  /** Never declares it: one that is made anew has a gap. */
-  check(channel: AmqpChannel): Promise<QueueState>
-  /** Throws when the message cannot be understood. */
-  parse(message: AmqpMessage): EventMessage
-  count(what: 'poison'): void
-  onClosed(reader: KeptReader): void
-}
 
 /** A message that is not released. */
 interface Held {
@@ -69,13 +52,16 @@ export class KeptReader implements Part, Reader {
   #marker = ''
   #isOpen = false
   #isClosing: Promise<void> | undefined
+  #isNew: boolean
   #cancelRefresh = (): void => {}
+  #cancelSilence = (): void => {}
   #tellEnded = (_reason: unknown): void => {}
   readonly #positioned = createGate()
   readonly #history = createGate()
 
   constructor(options: KeptOptions) {
     this.#options = options
+    this.#isNew = options.isNew
     this.#turns = new OneByOne({ ...options, handle: (message, settler) => this.#handle(message, settler) })
     this.caughtUp = this.#history.passed
     this.ended = new Promise((resolve) => {
@@ -89,7 +75,8 @@ export class KeptReader implements Part, Reader {
 
   /**
    * Resolves when the queue has the message of its position.
-   * @throws GatewayError ERR_CONFIG when it has not, as that gap would never be noticed.
+   * @throws GatewayError ERR_CONFIG when it has not, as that gap would never be noticed, and
+   * ERR_TRANSPORT_UNAVAILABLE when somebody else reads it.
    */
   async open(): Promise<this> {
     await this.#options.whenAlone()
@@ -112,6 +99,7 @@ export class KeptReader implements Part, Reader {
       this.#cancelRefresh()
       this.#cancelRefresh = this.#options.clock.setTimer(() => void this.#refresh(connection), REFRESH_MS, true)
     } catch (error) {
+      this.#cancelSilence()
       void channel.close().catch(() => {})
       // A queue that is gone, and cannot be had again as it was, does not come back by waiting.
       if (!this.#isOpen || !isGatewayError(error) || error.code !== 'ERR_CONFIG') throw error
@@ -138,6 +126,7 @@ export class KeptReader implements Part, Reader {
     this.#isFound = false
     this.#passed = []
     this.#marker = markerId(clock)
+    this.#limitSilence()
     await channel
       .consume(queue, (message) => this.#delivered(message, settler))
       .catch((error: unknown) => {
@@ -152,6 +141,16 @@ export class KeptReader implements Part, Reader {
     channel.publish('', queue, Buffer.alloc(0), { messageId: this.#marker })
   }
 
+  /**
+   * The queue has a message at least, the first that is held, and the broker brings it at once. When it does not,
+   * somebody else reads the queue: this consumer waits for its turn, and what it has grows old.
+   */
+  #limitSilence(): void {
+    const { clock, lingersMs, queue } = this.#options
+    this.#cancelSilence()
+    this.#cancelSilence = clock.setTimer(() => this.#endWith(notAlone(queue)), lingersMs, true)
+  }
+
   #holdFirst(position: string): void {
     this.#from = position
     this.#anchor = position
@@ -164,6 +163,7 @@ export class KeptReader implements Part, Reader {
     this.#channel = undefined
     this.#settler = undefined
     this.#cancelRefresh()
+    this.#cancelSilence()
     this.#turns.clear()
     // When it was the broker that ended the consumer alone, the channel is still open.
     void channel?.close().catch(() => {})
@@ -179,6 +179,7 @@ export class KeptReader implements Part, Reader {
     const channel = this.#channel
     this.#channel = undefined
     this.#cancelRefresh()
+    this.#cancelSilence()
     link.remove(this)
     const closed = new GatewayError('ERR_CLOSED', 'The reader was closed before it had caught up.')
     this.#positioned.fail(closed)
@@ -210,6 +211,7 @@ export class KeptReader implements Part, Reader {
 
   #delivered(message: AmqpMessage | null, settler: Settler): void {
     const { link, queue } = this.#options
+    if (settler === this.#settler) this.#cancelSilence()
     if (message !== null) this.#turns.add(message, settler)
     else link.repair(this, new Error(`The queue "${queue}" was deleted, or is not available.`))
   }
@@ -245,6 +247,7 @@ export class KeptReader implements Part, Reader {
 
   #found(settler: Settler): void {
     this.#isFound = true
+    this.#isNew = false
     this.#positioned.open()
     for (const tag of this.#passed.splice(0)) settler.ack(tag)
   }
@@ -271,6 +274,8 @@ export class KeptReader implements Part, Reader {
 
   #gone(): GatewayError {
     const { queue } = this.#options
+    // Its first message was there a moment ago: another that begins anew has emptied the queue.
+    if (this.#isNew) return notAlone(queue)
     return gone(
       `The queue "${queue}" does not have the event of the snapshot: it was deleted, emptied or read further.`,
     )

@@ -2,7 +2,7 @@ import { GatewayError } from '../../core/errors.js'
 import type { EventMessage } from '../../core/event.js'
 import { createId } from '../../core/ids.js'
 import type { Reader, ReplayStart } from '../../core/transport.js'
-import { notAlone, whenAlone } from './alone.js'
+import { lingersMs, notAlone, whenAlone } from './alone.js'
 import { binding } from './binding.js'
 import type { AmqpChannel, AmqpMessage } from './client.js'
 import { KeptReader, markerId } from './kept.js'
@@ -122,7 +122,7 @@ async function readKept({ subscription, onMessage }: Wanted, running: Running, s
     return from.after
   }
   const reader: KeptReader = new KeptReader({
-    ...{ queue, onMessage, count, check, prepare },
+    ...{ queue, onMessage, count, check, prepare, lingersMs: lingersMs(settings), isNew: from === 'now' },
     whenAlone: () => whenAlone(queue, look, { link: running.reading, settings }),
     clock: settings.clock,
     link: running.reading,

@@ -2,7 +2,7 @@ import { EventEmitter } from 'node:events'
 import { describe, expect, it } from 'vitest'
 import { toMessage } from '../../../../src/core/event.js'
 import { createFakeClock } from '../../../../src/testing/fake-clock.js'
-import { whenAlone } from '../../../../src/transports/amqp/alone.js'
+import { lingersMs, whenAlone } from '../../../../src/transports/amqp/alone.js'
 import type { AmqpConnection, AmqpMessage, QueueState } from '../../../../src/transports/amqp/client.js'
 import { Health } from '../../../../src/transports/amqp/health.js'
 import { KeptReader } from '../../../../src/transports/amqp/kept.js'
@@ -16,6 +16,7 @@ type Consumer = (message: AmqpMessage | null) => void
 class Queue {
   /** Of somebody else, who gets all that comes. */
   others = 0
+  isHidden = false
   readonly ids: string[] = []
   readonly #consumers: Consumer[] = []
 
@@ -30,13 +31,17 @@ class Queue {
     if (this.others === 0) for (const [index, id] of this.ids.entries()) consumer(messageOf(id, index + 1))
   }
 
+  bringAgain(): void {
+    for (const consumer of this.#consumers.splice(0)) this.consume(consumer)
+  }
+
   forget(consumer: Consumer | undefined): void {
     const index = consumer === undefined ? -1 : this.#consumers.indexOf(consumer)
     if (index >= 0) this.#consumers.splice(index, 1)
   }
 
   get state(): QueueState {
-    return { queue: 'kept', messageCount: 0, consumerCount: this.others + this.#consumers.length }
+    return { queue: 'kept', messageCount: 0, consumerCount: this.isHidden ? 0 : this.others + this.#consumers.length }
   }
 }
 
@@ -99,7 +104,7 @@ class FakeConnection extends EventEmitter {
   }
 }
 
-async function setUp() {
+async function setUp({ isNew = false } = {}) {
   const clock = createFakeClock()
   const queue = new Queue()
   queue.publish('first')
@@ -116,6 +121,7 @@ async function setUp() {
   const look = async () => queue.state
   const reader = new KeptReader({
     ...{ queue: 'kept', clock, link, check: look, count: () => {}, onClosed: () => {} },
+    ...{ isNew, lingersMs: lingersMs(settings) },
     whenAlone: () => whenAlone('kept', look, { link, settings }),
     prepare: async () => 'first',
     onMessage: async ({ id }) => {
@@ -166,5 +172,52 @@ describe('a reader of a queue that is kept for it', () => {
     expect(opening.isSettled).toBe(true)
     await opening.promise
     await reader.close()
+  })
+  it('ends when somebody else has its queue once it is back, and goes on waiting', async () => {
+    const { clock, queue, connections, reader } = await setUp()
+    await reader.open()
+    const ended = watch(reader.ended)
+    queue.others = 1
+    await connections[0]?.close()
+    await clock.advance(14_000)
+    expect([connections.length, ended.isSettled]).toEqual([2, false])
+    await clock.advance(3000)
+    expect(ended.isSettled).toBe(true)
+    expect(await ended.promise).toMatchObject({ code: 'ERR_TRANSPORT_UNAVAILABLE' })
+  })
+
+  it('goes on when its queue is free again in time', async () => {
+    const { clock, queue, connections, reader, seen } = await setUp()
+    await reader.open()
+    const ended = watch(reader.ended)
+    queue.others = 1
+    await connections[0]?.close()
+    await clock.advance(10_000)
+    queue.others = 0
+    queue.bringAgain()
+    queue.publish('second')
+    await clock.advance(60_000)
+    expect([seen, ended.isSettled]).toEqual([['second'], false])
+    await reader.close()
+  })
+
+  it('is refused when another takes the queue at the same moment', async () => {
+    const { clock, queue, reader } = await setUp()
+    // Not seen by the look before.
+    queue.isHidden = true
+    queue.others = 1
+    const opening = watch(reader.open())
+    await clock.advance(16_000)
+    expect(opening.isSettled).toBe(true)
+    await expect(opening.promise).rejects.toMatchObject({ code: 'ERR_TRANSPORT_UNAVAILABLE' })
+  })
+
+  it.each([
+    ['new', true, 'ERR_TRANSPORT_UNAVAILABLE'],
+    ['known', false, 'ERR_CONFIG'],
+  ])('is refused when its first message is gone from a queue that is %s', async (_, isNew, code) => {
+    const { queue, reader } = await setUp({ isNew })
+    queue.ids.length = 0
+    await expect(reader.open()).rejects.toMatchObject({ code })
   })
 })
