@@ -59,10 +59,13 @@ export class Snapshots {
     return undefined
   }
 
-  /** True when nobody has taken one for so long. */
+  /** True when nobody has taken one for so long; whatever the clocks say, when that is no time at all. */
   async isDue(afterMs: number): Promise<boolean> {
+    if (afterMs <= 0) return true
     const known = await this.#head()
-    return known === undefined || this.#options.clock.now() - known.head.takenAt >= afterMs
+    const ageMs = known && this.#options.clock.now() - known.head.takenAt
+    // A clock that was put back might have none taken for as long as it takes to come to that time again.
+    return ageMs === undefined || ageMs < 0 || ageMs >= afterMs
   }
 
   /** Writes a snapshot, and drops the one before; false when another instance was faster. */

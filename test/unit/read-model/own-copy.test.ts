@@ -188,6 +188,48 @@ describe('a read model with a copy of its own', () => {
     expect(await store.records.get('read-model/users/1/head')).toBeDefined()
   })
 
+  it('takes snapshots when its clock was put back', async () => {
+    const { store, transport, say } = await open()
+    let shiftMs = 0
+    const shifted = { ...clock, now: () => clock.now() + shiftMs }
+    const users = createReadModel<User>({ transport, store, projection: usersProjection(), clock: shifted })
+    ends.push(() => users.close())
+    await users.start()
+    await say('Created', { id: 'a', name: 'Ada' })
+    await clock.advance(60_000)
+    const head = await store.records.get('read-model/users/1/head')
+    shiftMs = -3_600_000
+    await say('Created', { id: 'b', name: 'Bob' })
+    await clock.advance(60_000)
+    expect((await store.records.get('read-model/users/1/head'))?.version).toBeGreaterThan(head?.version ?? 0)
+  })
+
+  it('takes a snapshot when so many events are kept for it that no more would come, whatever the clock says', async () => {
+    const { store, transport, say } = await open()
+    let shiftMs = 0
+    const shifted = { ...clock, now: () => clock.now() + shiftMs }
+    const released: string[] = []
+    const keeping = { from: '0', limit: 4, release: (position: string) => released.push(position) }
+    const keeper: typeof transport = Object.create(transport, {
+      start: { value: () => transport.start() },
+      close: { value: () => transport.close() },
+      subscribe: {
+        value: async (...args: Parameters<typeof transport.subscribe>) =>
+          Object.assign(Object.create(await transport.subscribe(...args)), { keeping }),
+      },
+    })
+    const users = createReadModel<User>({ transport: keeper, store, projection: usersProjection(), clock: shifted })
+    ends.push(() => users.close())
+    await users.start()
+    for (const id of ['a', 'b']) await say('Created', { id, name: id })
+    await clock.advance(1)
+    expect(released).toHaveLength(1)
+    shiftMs = -1000
+    for (const id of ['c', 'd']) await say('Created', { id, name: id })
+    await clock.advance(1)
+    expect(released).toHaveLength(2)
+  })
+
   it('has snapshots of its own when it has a name', async () => {
     const { store, model, say } = await open()
     const users = model({ store, instance: 'one' })
