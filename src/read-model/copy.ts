@@ -22,6 +22,11 @@ export function notRebuildable(name: string, cause: unknown): GatewayError {
   return new GatewayError('ERR_NOT_REBUILDABLE', text, { cause })
 }
 
+/** Why a start comes to nothing after a close. */
+export function closed(): GatewayError {
+  return new GatewayError('ERR_CLOSED', 'The read model is closed.')
+}
+
 /** How long to wait before something is tried again. */
 export const AGAIN_MS = 1000
 

@@ -1,6 +1,6 @@
 import type { EventMessage } from '../core/event.js'
 import type { HttpReply, HttpRequest } from '../http/types.js'
-import type { Copy } from './copy.js'
+import { type Copy, closed } from './copy.js'
 import { answerRead, type ReadOptions } from './handler.js'
 import { Journal, type ReadModelEvents } from './journal.js'
 import { OwnCopy } from './own-copy.js'
@@ -123,6 +123,8 @@ class EventReadModel<State> implements ReadModel<State> {
       await assertOwner(store.records, projection)
     }
     await this.#journal.start()
+    // The close has undone what there was, and would have to wait for all that begins now.
+    if (this.#closing !== undefined) throw closed()
     this.#ends.push(() => this.#copy.close())
     await this.#copy.start()
   }

@@ -2,7 +2,7 @@ import { GatewayError, isGatewayError } from '../core/errors.js'
 import type { EventMessage } from '../core/event.js'
 import { inTime } from '../core/in-time.js'
 import type { Delivery, Reader, ReplayStart } from '../core/transport.js'
-import { AGAIN_MS, type Copy, createGate, notRebuildable, readerEnded } from './copy.js'
+import { AGAIN_MS, type Copy, closed, createGate, notRebuildable, readerEnded } from './copy.js'
 import type { Journal } from './journal.js'
 import { baseRow, type Row } from './row.js'
 import type { ReadModelSettings } from './settings.js'
@@ -65,6 +65,7 @@ export class OwnCopy implements Copy {
 
   async #rebuild(): Promise<void> {
     const snapshot = await this.#snapshots?.load()
+    this.#refuseClosed()
     this.#rows = new Map(snapshot?.rows)
     this.#position = snapshot?.position
     const { load, projection } = this.#settings
@@ -98,8 +99,11 @@ export class OwnCopy implements Copy {
     }
     this.#reader = reader
     try {
+      // Whoever has closed it meanwhile has found no reader.
+      this.#refuseClosed()
       // What is loaded is newer than the place of the reader: whatever happens meanwhile is in one of the two, or both.
       if (typeof from === 'string') await this.#load()
+      this.#refuseClosed()
       if (from === 'now') await this.#begin(reader)
       gate.open()
       await reader.caughtUp
@@ -108,9 +112,14 @@ export class OwnCopy implements Copy {
       await reader.close()
       throw error
     }
+    this.#refuseClosed()
     this.#isCaughtUp = true
     void reader.ended?.then((reason) => this.#readAgain(reader, reason))
     return undefined
+  }
+
+  #refuseClosed(): void {
+    if (this.#isClosed) throw closed()
   }
 
   /** For whom a transport may keep events: what it keeps is released by snapshots, which no other instance takes. */
@@ -129,6 +138,7 @@ export class OwnCopy implements Copy {
 
   async #load(): Promise<void> {
     for await (const { key, state, sequence, time } of this.#settings.load?.() ?? []) {
+      this.#refuseClosed()
       this.#rows.set(key, baseRow(state, { ...(sequence && { sequence }), ...(time && { time }) }))
     }
   }
@@ -160,6 +170,7 @@ export class OwnCopy implements Copy {
         if (isRefused) await this.#rebuild()
         return
       } catch (error) {
+        if (this.#isClosed) return
         this.#journal.report(error)
         await new Promise<void>((resolve) => {
           this.#cancelPause = this.#settings.clock.setTimer(resolve, AGAIN_MS, true)

@@ -4,7 +4,7 @@ import { GatewayError, isGatewayError } from '../core/errors.js'
 import type { EventMessage } from '../core/event.js'
 import type { RecordSpace } from '../core/store.js'
 import type { Reader, Settlement } from '../core/transport.js'
-import { AGAIN_MS, type Copy, createGate, notRebuildable, readerEnded } from './copy.js'
+import { AGAIN_MS, type Copy, closed, createGate, notRebuildable, readerEnded } from './copy.js'
 import type { Entry, Journal } from './journal.js'
 import { baseRow, decodeRow, encodeRow, type Folded, type Row } from './row.js'
 import type { ReadModelSettings } from './settings.js'
@@ -220,8 +220,4 @@ export class SharedCopy implements Copy {
   #rowKey(key: string): string {
     return `${this.#prefix}row/${encodeURIComponent(key)}`
   }
-}
-
-function closed(): GatewayError {
-  return new GatewayError('ERR_CLOSED', 'The read model is closed.')
 }

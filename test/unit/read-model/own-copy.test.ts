@@ -89,6 +89,62 @@ describe('a read model with a copy of its own', () => {
     expect(await starting).toMatchObject({ code: 'ERR_CLOSED' })
   })
 
+  it.each(['subscribe', 'load', 'records.get'])(
+    'can be closed while it waits for %s, and leaves no reader',
+    async (wait) => {
+      const { transport, store, say } = await open({ maxLog: 1 })
+      for (const id of ['a', 'b']) await say('Created', { id, name: id })
+      let release = () => {}
+      const held = new Promise<void>((resolve) => {
+        release = resolve
+      })
+      const readers = new Set<unknown>()
+      let isWaiting = false
+      const plan = (call: string) => {
+        if (call !== wait) return 'ok'
+        isWaiting = true
+        return held
+      }
+      const faulty = faultyTransport(transport, plan)
+      const subscribe = faulty.subscribe
+      const counting: typeof faulty = Object.create(faulty, {
+        subscribe: {
+          value: async (...args: Parameters<typeof subscribe>) => {
+            const reader = await subscribe(...args)
+            readers.add(reader)
+            const close = async () => {
+              readers.delete(reader)
+              await reader.close()
+            }
+            return { caughtUp: reader.caughtUp, close }
+          },
+        },
+      })
+      const load = async function* () {
+        yield { key: 'a', state: { id: 'a', name: 'Ada', names: [] } }
+        await plan('load')
+        yield { key: 'b', state: { id: 'b', name: 'Bob', names: [] } }
+      }
+      const options = {
+        transport: counting,
+        store: faultyStore(store, plan),
+        projection: usersProjection(),
+        clock,
+        load,
+      }
+      const users = createReadModel<User>(options)
+      const starting = users.start().catch((error: unknown) => error)
+      await clock.flush()
+      expect(isWaiting).toBe(true)
+      const closing = users.close()
+      await clock.flush()
+      release()
+      await closing
+      expect(await starting).toMatchObject({ code: 'ERR_CLOSED' })
+      expect([readers.size, users.status.isReady]).toEqual([0, false])
+    },
+  )
+
   it('FM-G9 an event that comes twice changes nothing', async () => {
     const { transport, model, say } = await open()
     const users = model()
