@@ -52,6 +52,7 @@ export type {
   Delivery,
   Durability,
   Keeping,
+  LogFacts,
   MessageHandler,
   PublishOptions,
   Reader,

@@ -63,6 +63,14 @@ export interface Keeping {
   release(position: string): void
 }
 
+/** What the log of a replay drops by its own rules, as far as the broker says it. */
+export interface LogFacts {
+  /** Of several events with one `key` only the last is kept for good. */
+  readonly isCompacted: boolean
+  /** The settings by which old events are dropped; undefined when none are. */
+  readonly dropsOld?: string | undefined
+}
+
 /** An open subscription. */
 export interface Reader {
   /** Resolves when everything that was there at the time of the subscription has been handled. */
@@ -74,6 +82,8 @@ export interface Reader {
   readonly ended?: Promise<unknown>
   /** Only of a replay whose events are kept for it until it releases them. */
   readonly keeping?: Keeping
+  /** Only of a replay: what its log drops; absent where it drops nothing without saying so at the next replay. */
+  readonly log?: LogFacts
   /** Takes no more messages, and resolves when the running handlers have settled theirs. */
   close(): Promise<void>
 }

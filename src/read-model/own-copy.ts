@@ -4,6 +4,7 @@ import { inTime } from '../core/in-time.js'
 import type { Delivery, Reader, ReplayStart } from '../core/transport.js'
 import { AGAIN_MS, type Copy, closed, createGate, notRebuildable, readerEnded } from './copy.js'
 import type { Journal } from './journal.js'
+import { LogCheck } from './log-check.js'
 import { baseRow, type Row } from './row.js'
 import type { ReadModelSettings } from './settings.js'
 import { Snapshots } from './snapshots.js'
@@ -85,9 +86,10 @@ export class OwnCopy implements Copy {
   async #read(from: ReplayStart): Promise<GatewayError | undefined> {
     const { transport, projection } = this.#settings
     const gate = createGate()
+    const check = new LogCheck(this.#settings, (error) => this.#journal.report(error))
     const take = async (message: EventMessage, delivery: Delivery) => {
       await gate.passed
-      return this.#take(message, delivery)
+      return this.#take(message, delivery, check)
     }
     const reading = { kind: 'replay', from, ...(this.#name !== undefined && { name: this.#name }) } as const
     let reader: Reader
@@ -101,15 +103,18 @@ export class OwnCopy implements Copy {
     try {
       // Whoever has closed it meanwhile has found no reader.
       this.#refuseClosed()
+      check.begin(reader.log)
       // What is loaded is newer than the place of the reader: whatever happens meanwhile is in one of the two, or both.
       if (typeof from === 'string') await this.#load()
       this.#refuseClosed()
       if (from === 'now') await this.#begin(reader)
       gate.open()
-      await reader.caughtUp
+      await check.until(reader.caughtUp)
     } catch (error) {
       gate.fail(error)
       await reader.close()
+      // No snapshot of it: the next start would begin behind what is missing.
+      if (check.isRefused) this.#position = undefined
       throw error
     }
     this.#refuseClosed()
@@ -143,9 +148,10 @@ export class OwnCopy implements Copy {
     }
   }
 
-  async #take(message: EventMessage, { position }: Delivery): Promise<'ack'> {
+  async #take(message: EventMessage, { position }: Delivery, check: LogCheck): Promise<'ack'> {
     const entry = await this.#journal.read(message)
     if (entry !== undefined && entry !== 'parked') {
+      check.look(message, entry.key)
       const folded = await this.#journal.fold(this.#rows.get(entry.key), entry)
       this.#rows.set(entry.key, folded.row)
       await this.#journal.note(entry, folded)

@@ -10,15 +10,26 @@ export interface TopicFacts {
   readonly cleanupPolicy?: string | undefined
   /** `max.message.bytes`, the topic's own or the broker's. */
   readonly maxMessageBytes?: number | undefined
+  /** `retention.ms` and `retention.bytes`; -1 when there is no limit. */
+  readonly retentionMs?: number | undefined
+  readonly retentionBytes?: number | undefined
 }
 
 /** The settings of a topic that are asked for. */
-export const TOPIC_SETTINGS = ['cleanup.policy', 'max.message.bytes']
+export const TOPIC_SETTINGS = ['cleanup.policy', 'max.message.bytes', 'retention.ms', 'retention.bytes']
 
 /** What the answer says. */
 export function toSettings(read: (name: string) => string | null | undefined): Omit<TopicFacts, 'partitions'> {
-  const [cleanupPolicy, size] = TOPIC_SETTINGS.map((name) => read(name) ?? undefined)
-  return { cleanupPolicy, maxMessageBytes: size === undefined ? undefined : Number(size) }
+  const number = (name: string): number | undefined => {
+    const text = read(name) ?? undefined
+    return text === undefined ? undefined : Number(text)
+  }
+  return {
+    cleanupPolicy: read('cleanup.policy') ?? undefined,
+    maxMessageBytes: number('max.message.bytes'),
+    retentionMs: number('retention.ms'),
+    retentionBytes: number('retention.bytes'),
+  }
 }
 
 /** What became of a failed produce call. */

@@ -2,6 +2,7 @@ import { GatewayError } from '../../core/errors.js'
 import { configError, refuseUnknown } from '../../core/options.js'
 import type { Channel } from '../../core/transport.js'
 import type { KafkaClient, TopicFacts } from './client.js'
+import { type LogAnswer, logFactsOf } from './log-facts.js'
 
 /** Topics by event type, or one for all. */
 export type TopicMap = string | Readonly<Record<string, string>>
@@ -136,6 +137,11 @@ export class Topics {
     if (compacted.length === 0) return topics.filter((topic) => this.#facts.get(topic)?.cleanupPolicy === undefined)
     const text = `The topic ${compacted.join(', ')} is compacted: of several results with one key only the last is kept`
     throw new GatewayError('ERR_CONFIG', `${text}. Set cleanup.policy=delete, or await results on another topic.`)
+  }
+
+  /** What is known of these as the log of a replay. */
+  logFacts(topics: readonly string[]): LogAnswer {
+    return logFactsOf(new Map(topics.map((topic) => [topic, this.#facts.get(topic) ?? { partitions: 0 }])))
   }
 
   async #look(topics: readonly string[], client: Pick<KafkaClient, 'describe'>): Promise<Map<string, TopicFacts>> {

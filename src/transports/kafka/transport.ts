@@ -3,6 +3,7 @@ import type { EventMessage } from '../../core/event.js'
 import { inTime } from '../../core/in-time.js'
 import type {
   Channel,
+  LogFacts,
   MessageHandler,
   PublishOptions,
   Reader,
@@ -146,6 +147,7 @@ export class KafkaTransport implements Transport {
     if (channel === 'results' && kind.kind !== 'replay') {
       for (const topic of this.#topics.refuseCompacted(topics)) this.#skippedChecks.add(`cleanup.policy of ${topic}`)
     }
+    const log = kind.kind === 'replay' ? this.#logOf(topics) : undefined
     const group = kind.kind === 'shared' ? `${groupPrefix}${kind.group}` : undefined
     const park = (record: IncomingRecord, from: string) => this.#park(record, from)
     const warn = (text: string, cause?: unknown) => this.#warn(text, cause)
@@ -160,7 +162,14 @@ export class KafkaTransport implements Transport {
     }
     const { caughtUp, ended } = reading
     void ended.then(() => this.#readings.delete(reading))
-    return { caughtUp, ended, close: () => reading.close().finally(() => this.#readings.delete(reading)) }
+    const close = () => reading.close().finally(() => this.#readings.delete(reading))
+    return { caughtUp, ended, ...(log && { log }), close }
+  }
+
+  #logOf(topics: readonly string[]): LogFacts {
+    const { log, unknown } = this.#topics.logFacts(topics)
+    for (const setting of unknown) this.#skippedChecks.add(setting)
+    return log
   }
 
   readonly #pause = (ms: number): Promise<void> => pause(this.#settings.clock, ms)

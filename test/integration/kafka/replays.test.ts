@@ -132,6 +132,24 @@ describe.skipIf(noKafka !== undefined)(`a replay of a topic${noKafka ? ` (skippe
       }, 60_000)
     }, 150_000)
 
+    it(`is refused to read models whose topic drops what they would need, on ${name}`, async () => {
+      const limited = await made.create(`${title}.limited`, 1, { 'retention.ms': '86400000' })
+      const compacted = await made.create(`${title}.compacted`, 1, { 'cleanup.policy': 'compact' })
+      for (const [topic, why] of [[limited, 'retention.ms=86400000'] as const, [compacted, 'compacted'] as const]) {
+        const transport = await started(connect(made.brokers), topic)
+        for (const id of ['a', 'b']) {
+          const message = toMessage({ type: 'Done', source: 'test', key: 'tenant', data: { id } }, systemClock)
+          await transport.publish(message, { channel: 'results' })
+        }
+        const things = createReadModel({ transport, projection })
+        opened.push(() => things.close())
+        await expect(things.start()).rejects.toMatchObject({
+          code: 'ERR_NOT_REBUILDABLE',
+          message: expect.stringContaining(why),
+        })
+      }
+    }, 60_000)
+
     it(`has not ended by itself when it was closed, on ${name}`, async () => {
       const topic = await made.create(`${title}.closed`)
       const { reader, ends } = await read(await started(connect(made.brokers), topic))
