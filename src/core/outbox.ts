@@ -9,6 +9,8 @@ type Attempt = Confirmation | 'refused' | 'doubtful'
 
 const LEASE_MS = 30_000
 const LEASE_LIMIT = 500
+/** How many operations are looked up at the same time. */
+const LOOKS = 64
 
 /** Rejections after which the broker certainly does not have the message. */
 const REFUSALS: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
@@ -204,12 +206,27 @@ export class Outbox {
 
   /** Another gateway's relay may have published what blocks a key here, or the operation may have ended. */
   async #lookAfterStuck(): Promise<void> {
-    for (const [key, ids] of this.#stuck) {
-      for (const id of ids) {
-        const operation = await this.#parts.store.get(id)
-        if (operation === undefined || operation.published || operation.state !== 'running') this.unblock(id, { key })
+    // There may be thousands after an outage: one after the other they would hold up all other housekeeping. In any
+    // order, as a key is free only when all of its operations are certain.
+    const all = [...this.#stuck].flatMap(([key, ids]) => [...ids].map((id) => ({ id, key })))
+    const left = all.values()
+    let failure: { readonly error: unknown } | undefined
+    const look = async (): Promise<void> => {
+      for (const { id, key } of left) {
+        if (failure !== undefined) return
+        await this.#lookAfter(id, key)
       }
     }
+    const fail = (error: unknown): void => {
+      failure ??= { error }
+    }
+    await Promise.all(Array.from({ length: Math.min(LOOKS, all.length) }, () => look().catch(fail)))
+    if (failure !== undefined) throw failure.error
+  }
+
+  async #lookAfter(id: string, key: string): Promise<void> {
+    const operation = await this.#parts.store.get(id)
+    if (operation === undefined || operation.published || operation.state !== 'running') this.unblock(id, { key })
   }
 }
 

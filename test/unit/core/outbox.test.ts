@@ -238,6 +238,39 @@ describe('outbox: order per key', () => {
     await clock.advance(120)
     expect(await second).toMatchObject({ because: 'timeout' })
   })
+
+  it('many that block keys are looked up at the same time, up to 64', async () => {
+    const clock = createFakeClock()
+    const inner = memoryStore({ clock })
+    let isMeasured = false
+    let atOnce = 0
+    let most = 0
+    const get = async (id: string) => {
+      atOnce += isMeasured ? 1 : 0
+      most = Math.max(most, atOnce)
+      if (isMeasured) await new Promise<void>((resolve) => clock.setTimer(resolve, 2))
+      atOnce -= isMeasured ? 1 : 0
+      return inner.get(id)
+    }
+    const store = new Proxy<Store>(inner, {
+      get(target, name) {
+        if (name === 'get') return get
+        const value = Reflect.get(target, name)
+        return typeof value === 'function' ? value.bind(target) : value
+      },
+    })
+    const world = await openScripted([UNKNOWN], { clock, store })
+    const replies = keyed(world, ...Array<string>(200).fill('a'))
+    const ids = (await Promise.all(replies)).map((reply) => String(reply.operation.id))
+    await inner.markPublished(ids)
+    isMeasured = true
+    await clock.advance(1100)
+    isMeasured = false
+    expect(most).toBe(64)
+    const [next] = keyed(world, 'a')
+    await clock.advance(120)
+    expect(await next).toMatchObject({ because: 'timeout' })
+  })
 })
 
 describe('outbox: the relay', () => {
