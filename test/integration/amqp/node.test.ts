@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import amqplib from 'amqplib'
 import { createGateway, memoryStore } from 'respond-async'
@@ -11,6 +12,7 @@ import { RabbitMqNode, whyNoNode } from '../../support/rabbitmq-node.js'
 import { TcpProxy } from '../../support/tcp-proxy.js'
 
 const missing = whyNoNode()
+const manual = readFileSync('docs/rabbitmq.md', 'utf8')
 const opened: (() => Promise<unknown>)[] = []
 let node: RabbitMqNode
 
@@ -163,6 +165,37 @@ describe.skipIf(missing !== undefined)('a RabbitMQ that is killed, starved and s
     await transport.start({ down: () => told.push('down'), up: () => told.push('up') })
     await transport.publish(event('A::Done'), { channel: 'results' })
     proxy.reset()
+  it('needs the permissions that its documentation names, and no more', async () => {
+    const own = '|strict-own-.*'
+    const users = { gateway: own, worker: '' }
+    for (const [user, more] of Object.entries(users)) {
+      // What stands in a cell of a table has its bars escaped.
+      const documented = (name: string) =>
+        String(new RegExp(`\\| ${name} \\| \`(.*)\` \\|`).exec(manual)?.[1])
+          .replaceAll('\\|', '|')
+          .replace(own, more)
+      await node.control('add_user', user, 'secret')
+      await node.control('set_permissions', user, ...['configure', 'write', 'read'].map(documented))
+    }
+    const as = (user: string) => amqp({ url: node.url.replace('guest:guest', `${user}:secret`), prefix: 'strict' })
+    const troubles: unknown[] = []
+    const worker = createWorker({ transport: as('worker') })
+    worker.on('error', (error) => troubles.push(error))
+    worker.handle('A::Asked', async ({ data }) => ({ type: 'A::Done', data }))
+    await worker.start()
+    opened.push(() => worker.close())
+    const gateway = createGateway({ transport: as('gateway'), store: memoryStore() })
+    gateway.on('error', (error) => troubles.push(error))
+    gateway.on('unavailable', (trouble) => troubles.push(trouble))
+    const command = gateway.command({ publish: 'A::Asked', outcomes: { 'A::Done': 'succeeded' } })
+    await gateway.start()
+    opened.push(() => gateway.close())
+    expect((await command.request({}, { waitMs: 5000 })).kind).toBe('completed')
+    // Long enough for a message to its own queue.
+    await sleep(12_000)
+    expect(troubles).toEqual([])
+  }, 60_000)
+
     await until(() => told.length === 1)
     await expect(transport.publish(event('A::Done'), { channel: 'results' })).rejects.toMatchObject({
       code: 'ERR_TRANSPORT_UNAVAILABLE',
