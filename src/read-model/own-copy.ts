@@ -8,6 +8,7 @@ import { LogCheck } from './log-check.js'
 import { baseRow, type Row } from './row.js'
 import type { ReadModelSettings } from './settings.js'
 import { Snapshots } from './snapshots.js'
+import { timedRecords } from './timed-records.js'
 
 const CLOSE_MS = 5000
 
@@ -33,8 +34,9 @@ export class OwnCopy implements Copy {
   constructor(settings: ReadModelSettings, journal: Journal) {
     this.#settings = settings
     this.#journal = journal
-    const { store, projection, instance, clock, snapshotTtlMs: ttlMs } = settings
-    this.#snapshots = store && new Snapshots({ records: store.records, projection, instance, clock, ttlMs })
+    const { store, projection, instance, clock, snapshotTtlMs: ttlMs, storeTimeoutMs: ms } = settings
+    const records = store && timedRecords(store.records, { ms, clock })
+    this.#snapshots = records && new Snapshots({ records, projection, instance, clock, ttlMs })
   }
 
   get isReady(): boolean {
@@ -59,9 +61,9 @@ export class OwnCopy implements Copy {
     this.#cancelSnapshot()
     this.#cancelPause()
     await this.#reader?.close()
-    await this.#saving
     // The next start has then less to read; it does without, if the store takes too long.
-    await inTime(this.#save(AGAIN_MS), CLOSE_MS, this.#settings.clock)
+    const saved = this.#saving.then(() => this.#save(AGAIN_MS))
+    await inTime(saved, CLOSE_MS, this.#settings.clock)
   }
 
   async #rebuild(): Promise<void> {

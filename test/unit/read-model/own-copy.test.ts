@@ -286,6 +286,40 @@ describe('a read model with a copy of its own', () => {
     expect(released).toHaveLength(2)
   })
 
+  it('waits for the store for storeTimeoutMs each time, and no close waits for long', async () => {
+    const { store, model, say } = await open()
+    let fault: 'ok' | 'hang' = 'ok'
+    const users = model({ store: faultyStore(store, () => fault), snapshotMs: 200, storeTimeoutMs: 1000 })
+    const errors: string[] = []
+    users.on('error', ({ code }) => errors.push(code))
+    await users.start()
+    await say('Created', { id: 'a', name: 'Ada' })
+    fault = 'hang'
+    await clock.advance(1100)
+    expect(errors).toEqual([])
+    await clock.advance(200)
+    expect(errors).toEqual(['ERR_STORE_UNAVAILABLE'])
+    await clock.advance(300)
+    fault = 'ok'
+    const closing = watch(users.close())
+    await clock.advance(1000)
+    expect(closing.isSettled).toBe(true)
+    expect(await store.records.get('read-model/users/1/head')).toBeDefined()
+  })
+
+  it('does not wait without end for the snapshot of a store that is silent', async () => {
+    const { store, model } = await open()
+    const users = model({
+      store: faultyStore(store, (call, [key]) =>
+        call === 'records.get' && String(key).endsWith('/head') ? 'hang' : 'ok',
+      ),
+    })
+    const starting = watch(users.start())
+    await clock.advance(1500)
+    expect(starting.isSettled).toBe(true)
+    await expect(starting.promise).rejects.toMatchObject({ code: 'ERR_STORE_UNAVAILABLE' })
+  })
+
   it('has snapshots of its own when it has a name', async () => {
     const { store, model, say } = await open()
     const users = model({ store, instance: 'one' })
