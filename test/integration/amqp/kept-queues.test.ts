@@ -88,7 +88,8 @@ async function openInstance({
       if (!isAlive) throw new Error('The process is gone.')
       const version = await store.records.put(write)
       written.push(write.key)
-      await onWritten?.(write.key)
+      // Before it is a snapshot, a start notes what the read model is made of.
+      if (!write.key.endsWith('/types')) await onWritten?.(write.key)
       return version
     },
   }
