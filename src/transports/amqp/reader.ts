@@ -5,7 +5,7 @@ import { CatchUp } from './catch-up.js'
 import type { AmqpChannel, AmqpConnection, AmqpMessage, QueueState } from './client.js'
 import { explainStep } from './failures.js'
 import { closeChannel, type Link, type Part } from './link.js'
-import { isProbe, SelfProbe, sendProbe } from './self-probe.js'
+import { isProbe, SelfProbe } from './self-probe.js'
 import { Settler } from './settler.js'
 
 /** A queue that a reader takes from. */
@@ -29,6 +29,10 @@ export interface ReaderOptions {
   /** Throws when the message cannot be understood. */
   parse(message: AmqpMessage, source: Source): EventMessage
   count(what: 'poison' | 'parked' | 'requeued'): void
+  /** Publishes a probe into a queue. Never over the link: what publishes is held up in an alarm, and must not read. */
+  probe(queue: string): Promise<void>
+  /** True while the broker takes no messages. */
+  isBlocked(): boolean
   onClosed(reader: QueueReader): void
 }
 
@@ -140,14 +144,20 @@ export class QueueReader implements Part, Reader {
   }
 
   #sendProbe(): boolean {
-    const { link, concurrency, sources } = this.#options
+    const { isBlocked, probe, concurrency, sources } = this.#options
     // A blocked broker takes nothing, and a reader with its hands full gets nothing.
-    if (this.#channel === undefined || link.blocked !== undefined || this.#running >= concurrency) return false
-    for (const { queue } of sources) sendProbe(this.#channel, queue)
+    if (this.#channel === undefined || isBlocked() || this.#running >= concurrency) return false
+    // What could not be sent says nothing about those who read.
+    for (const { queue } of sources) void probe(queue).catch(() => this.#probe?.heard())
     return true
   }
 
   #silent(): void {
+    // The probe itself may be what has told the broker to say so: it comes when the broker takes messages again.
+    if (this.#options.isBlocked()) {
+      this.#probe?.start()
+      return
+    }
     const names = this.#options.sources.map(({ queue }) => `"${queue}"`).join(', ')
     this.#options.link.repair(this, new Error(`What is sent to ${names} does not come any more.`))
   }

@@ -27,7 +27,11 @@ export interface Wanted {
 export class Running {
   readonly #health = new Health()
   readonly #sign = new SignOfLife()
-  /** Two connections, as RabbitMQ stops reading from one that publishes while it is short of memory. */
+  /**
+   * Two connections, as RabbitMQ stops reading from one that has published while it is short of memory. Probes too
+   * go over the one that publishes, so that what the other one reads is settled meanwhile; over that one nothing is
+   * published but the marker at the beginning of each channel of a kept queue.
+   */
   readonly publishing: Link
   readonly reading: Link
   readonly publisher: Publisher

@@ -1,5 +1,6 @@
 import type { Clock } from '../../core/clock.js'
-import type { AmqpChannel, AmqpMessage } from './client.js'
+import type { AmqpContent } from '../profiles/amqp-wire.js'
+import type { AmqpMessage } from './client.js'
 
 /** How a reader finds out that it has gone deaf. */
 export interface SelfProbeOptions {
@@ -37,7 +38,7 @@ export class SelfProbe {
     this.#cancel = undefined
   }
 
-  /** Something has come, whatever it was. */
+  /** Something has come, whatever it was; or nothing was sent that could come. */
   heard(): void {
     this.#hasHeard = true
   }
@@ -54,10 +55,10 @@ export class SelfProbe {
   }
 }
 
-/** Publishes a probe into a queue; what is not read in time the broker drops. */
-export function sendProbe(channel: AmqpChannel, queue: string): void {
-  const expiration = String(EVERY_MS)
-  channel.publish('', queue, Buffer.alloc(0), { expiration, headers: { [HEADER]: '1' } })
+/** What a probe is; what is not read in time the broker drops. */
+export function probeContent(): AmqpContent {
+  const properties = { expiration: String(EVERY_MS), headers: { [HEADER]: '1' } }
+  return { properties, body: new Uint8Array(0) }
 }
 
 /** Whether a message is a probe, and no business of anybody but its reader. */

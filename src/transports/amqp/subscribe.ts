@@ -9,6 +9,7 @@ import { KeptReader, markerId } from './kept.js'
 import { QueueReader, type Source } from './reader.js'
 import { ReplayReader } from './replay.js'
 import type { Running, Shared, Wanted } from './running.js'
+import { probeContent } from './self-probe.js'
 
 /** An own reader takes what comes; this keeps it from taking more at a time than it can hold. */
 const OWN_PREFETCH = 1024
@@ -39,6 +40,8 @@ async function readQueues({ subscription, onMessage }: Wanted, running: Running,
     clock: settings.clock,
     link: running.reading,
     parse: (message, source) => parse(message, { type: source.type, awaited }, shared),
+    probe: (queue) => running.publisher.publish(probeContent(), { exchange: '', key: queue, mandatory: false }),
+    isBlocked: () => running.publishing.blocked !== undefined,
     onClosed: (closed) => {
       running.readers.delete(closed)
       for (const { queue } of sources) running.replyTo.delete(queue)

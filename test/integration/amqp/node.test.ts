@@ -118,6 +118,24 @@ describe.skipIf(missing !== undefined)('a RabbitMQ that is killed, starved and s
     await until(async () => (await state()) === 'succeeded', 30_000)
   }, 120_000)
 
+  it('the connection that reads is not held up in an alarm, as nothing is published over it', async () => {
+    const { gateway, command } = await start({ prefix: 'alarm' })
+    await node.control('set_vm_memory_high_watermark', 'absolute', '1MB')
+    try {
+      await command.request({}).catch(() => {})
+      // Long enough for a message to the own queue.
+      await sleep(12_000)
+      const lines = (await node.control('list_connections', 'client_properties', 'state')).trim().split('\n')
+      const states = (name: string) =>
+        lines.filter((line) => line.includes(name)).map((line) => line.split(/\s+/).at(-1))
+      expect(states('alarm publishing')).toEqual(['blocked'])
+      expect(states('alarm reading')).toEqual(['blocking'])
+    } finally {
+      await node.control('set_vm_memory_high_watermark', '0.4')
+    }
+    await until(() => gateway.isReady, 30_000)
+  }, 120_000)
+
   it('says which permission is missing', async () => {
     await node.control('add_user', 'limited', 'secret')
     const url = node.url.replace('guest:guest', 'limited:secret')

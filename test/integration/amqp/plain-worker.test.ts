@@ -115,6 +115,8 @@ describe.skipIf(missing !== undefined)('a worker that knows nothing of this pack
           throw new SyntaxError('no envelope')
         },
         count: (what) => counted.push(what),
+        probe: async () => {},
+        isBlocked: () => false,
         onClosed: () => {},
       })
       await link.add(reader)
