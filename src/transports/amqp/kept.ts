@@ -1,13 +1,13 @@
-import type { Clock } from '../../core/clock.js'
 import { GatewayError, isGatewayError } from '../../core/errors.js'
-import { createId } from '../../core/ids.js'
 import type { Keeping, Reader } from '../../core/transport.js'
 import { notAlone } from './alone.js'
 import type { AmqpChannel, AmqpConnection, AmqpMessage } from './client.js'
 import { explainStep } from './failures.js'
 import type { KeptOptions } from './kept-options.js'
 import { closeChannel, type Part } from './link.js'
+import { isMarker, markerId } from './marker.js'
 import { OneByOne } from './one-by-one.js'
+import { SelfProbe } from './self-probe.js'
 import { Settler } from './settler.js'
 import { createGate, gone } from './stream.js'
 
@@ -22,12 +22,6 @@ interface Held {
 const LIMIT = 2048
 /** RabbitMQ closes a channel that has not acknowledged a message for 30 minutes, and one is always kept. */
 const REFRESH_MS = 10 * 60_000
-const MARKER = 'ra-marker-'
-
-/** The id of a message that holds a place in a queue, and is no event. */
-export function markerId(clock: Clock): string {
-  return MARKER + createId(clock.now())
-}
 
 /**
  * Reads a queue in order, one message at a time, and acknowledges what is released. The message of the newest position
@@ -38,6 +32,7 @@ export class KeptReader implements Part, Reader {
   readonly ended: Promise<unknown>
   readonly #options: KeptOptions
   readonly #turns: OneByOne
+  readonly #probe: SelfProbe
   /** By id, in the order of the queue; what comes again, on this channel or another, is not handled again. */
   readonly #held = new Map<string, Held>()
   #from = ''
@@ -63,6 +58,8 @@ export class KeptReader implements Part, Reader {
     this.#options = options
     this.#isNew = options.isNew
     this.#turns = new OneByOne({ ...options, handle: (message, settler) => this.#handle(message, settler) })
+    const onSilence = () => options.link.repair(this, new Error('RabbitMQ brings nothing of the queue any more.'))
+    this.#probe = new SelfProbe({ clock: options.clock, send: () => this.#sendProbe(), onSilence })
     this.caughtUp = this.#history.passed
     this.ended = new Promise((resolve) => {
       this.#tellEnded = resolve
@@ -139,6 +136,16 @@ export class KeptReader implements Part, Reader {
     }
     this.#channel = channel
     channel.publish('', queue, Buffer.alloc(0), { messageId: this.#marker })
+    this.#probe.start()
+  }
+
+  /** Another marker. A blocked broker takes none, and none is brought where no more may come for now. */
+  #sendProbe(): boolean {
+    const { queue, clock, link } = this.#options
+    const isFull = (this.#settler?.size ?? LIMIT) >= LIMIT
+    if (this.#channel === undefined || !this.#isFound || isFull || link.blocked !== undefined) return false
+    this.#channel.publish('', queue, Buffer.alloc(0), { messageId: markerId(clock) })
+    return true
   }
 
   /**
@@ -164,6 +171,7 @@ export class KeptReader implements Part, Reader {
     this.#settler = undefined
     this.#cancelRefresh()
     this.#cancelSilence()
+    this.#probe.stop()
     this.#turns.clear()
     // When it was the broker that ended the consumer alone, the channel is still open.
     void channel?.close().catch(() => {})
@@ -180,6 +188,7 @@ export class KeptReader implements Part, Reader {
     this.#channel = undefined
     this.#cancelRefresh()
     this.#cancelSilence()
+    this.#probe.stop()
     link.remove(this)
     const closed = new GatewayError('ERR_CLOSED', 'The reader was closed before it had caught up.')
     this.#positioned.fail(closed)
@@ -212,6 +221,7 @@ export class KeptReader implements Part, Reader {
   #delivered(message: AmqpMessage | null, settler: Settler): void {
     const { link, queue } = this.#options
     if (settler === this.#settler) this.#cancelSilence()
+    this.#probe.heard()
     if (message !== null) this.#turns.add(message, settler)
     else link.repair(this, new Error(`The queue "${queue}" was deleted, or is not available.`))
   }
@@ -221,9 +231,9 @@ export class KeptReader implements Part, Reader {
     if (settler !== this.#settler) return
     const { messageId } = message.properties
     const tag = message.fields.deliveryTag
-    const isMarker = messageId?.startsWith(MARKER) === true
-    const event = isMarker ? undefined : this.#turns.read(message)
-    const id = isMarker ? messageId : event?.id
+    const isPlace = isMarker(messageId)
+    const event = isPlace ? undefined : this.#turns.read(message)
+    const id = isPlace ? messageId : event?.id
     const held = id === undefined ? undefined : this.#held.get(id)
     if (id === this.#marker) this.#compare(settler)
     if (id !== undefined && held !== undefined && held.settler !== settler) {

@@ -18,6 +18,11 @@ export class Settler {
     this.#clock = clock
   }
 
+  /** How many deliveries the broker waits for. */
+  get size(): number {
+    return this.#open.size
+  }
+
   delivered(tag: number): void {
     this.#open.add(tag)
   }

@@ -31,6 +31,10 @@ class Queue {
     if (this.others === 0) for (const [index, id] of this.ids.entries()) consumer(messageOf(id, index + 1))
   }
 
+  loseConsumers(): void {
+    this.#consumers.length = 0
+  }
+
   bringAgain(): void {
     for (const consumer of this.#consumers.splice(0)) this.consume(consumer)
   }
@@ -198,6 +202,33 @@ describe('a reader of a queue that is kept for it', () => {
     queue.publish('second')
     await clock.advance(60_000)
     expect([seen, ended.isSettled]).toEqual([['second'], false])
+    await reader.close()
+  })
+
+  it('takes its queue anew when its consumer is lost in silence, and ends when that is of no use', async () => {
+    const { clock, queue, connections, reader, seen } = await setUp()
+    await reader.open()
+    const ended = watch(reader.ended)
+    await clock.advance(60_000)
+    expect(connections[0]?.channels).toHaveLength(2)
+    queue.loseConsumers()
+    queue.publish('second')
+    await clock.advance(16_000)
+    expect([seen, ended.isSettled]).toEqual([['second'], false])
+    expect(connections).toHaveLength(1)
+    queue.others = 1
+    await clock.advance(31_000)
+    expect(ended.isSettled).toBe(true)
+  })
+
+  it('does not ask for more than may come', async () => {
+    const { clock, queue, connections, reader } = await setUp()
+    await reader.open()
+    for (let count = 1; count < 2048; count += 1) queue.publish(`more-${count}`)
+    await clock.advance(10)
+    const before = queue.ids.length
+    await clock.advance(60_000)
+    expect([queue.ids.length, connections[0]?.channels.length]).toEqual([before, 2])
     await reader.close()
   })
 
