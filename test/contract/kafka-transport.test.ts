@@ -32,6 +32,7 @@ for (const [name, connect] of Object.entries(clients)) {
           },
         })
       for (const { name: title, run, skip } of transportContract(create, { timeoutMs: 12_000, quietMs: 300 })) {
+        // The contract itself says why a case cannot be run on a transport.
         if (skip === undefined) it(title, run, 30_000)
         else it.skip(`${title} (${skip})`)
       }

@@ -8,6 +8,7 @@ export function markerId(clock: Clock): string {
   return MARKER + createId(clock.now())
 }
 
+/** Whether a message has such an id. */
 export function isMarker(messageId: string | undefined): boolean {
   return messageId?.startsWith(MARKER) === true
 }
