@@ -22,9 +22,17 @@ export interface Child {
   stop(): Promise<number | NodeJS.Signals | null>
 }
 
-/** A port that was free a moment ago. */
+/** A port that was free a moment ago, and so was the next one: programs with two gateways take both. */
 async function freePort(): Promise<number> {
-  const server = createServer().listen(0)
+  for (;;) {
+    const port = await listenedAt(0)
+    const next = await listenedAt(port + 1).catch(() => undefined)
+    if (next !== undefined) return port
+  }
+}
+
+async function listenedAt(wanted: number): Promise<number> {
+  const server = createServer().listen(wanted)
   await once(server, 'listening')
   const address = server.address()
   server.close()

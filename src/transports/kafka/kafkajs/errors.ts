@@ -22,6 +22,11 @@ const PASSING = new Set([
   'KAFKA_STORAGE_ERROR',
 ])
 
+/** Whether the same call may work a moment later. */
+export function isPassing(error: unknown): boolean {
+  return PASSING.has(innermost(error as ClientError).type ?? '')
+}
+
 /** Says of a failed call of the producer what is certain. */
 export function toProduceError(error: unknown): ProduceError {
   return new ProduceError(refusalOf(innermost(error as ClientError)), error)

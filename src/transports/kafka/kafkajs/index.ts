@@ -12,6 +12,7 @@ import {
 } from '../client.js'
 import { answered } from '../waiting.js'
 import { toProduceError } from './errors.js'
+import { topicOffsets } from './offsets.js'
 import { KafkajsReader } from './reader.js'
 import type { KafkajsAdmin, KafkajsClient, KafkajsMessage, KafkajsProducer } from './types.js'
 
@@ -83,7 +84,7 @@ class KafkajsBinding implements KafkaClient {
   async offsets(topics: readonly string[], at: 'beginning' | 'end'): Promise<Map<PartitionId, bigint>> {
     const found = new Map<PartitionId, bigint>()
     for (const topic of topics) {
-      for (const { partition, high, low } of await this.#open.admin.fetchTopicOffsets(topic)) {
+      for (const { partition, high, low } of await topicOffsets(this.#open.admin, topic)) {
         found.set(partitionId(topic, partition), BigInt(at === 'end' ? high : low))
       }
     }
