@@ -27,6 +27,8 @@ export interface Entry {
 }
 
 const PARKED_LIMIT = 1000
+/** Parked events are read whole, so that few of them fit into the time of one call. */
+const PAGE = 20
 
 /** Reads and folds events, keeps count, and tells those who wait. Nothing that an event has in it gets out as an error. */
 export class Journal {
@@ -47,9 +49,14 @@ export class Journal {
 
   /** Finds what earlier runs have parked. */
   async start(): Promise<void> {
-    const { store, projection } = this.#settings
-    const known = (await store?.records.list(`${prefixOf(projection)}parked/`, { limit: PARKED_LIMIT })) ?? []
-    for (const { key } of known) this.parked.add(key.slice(key.lastIndexOf('/') + 1))
+    const { records, projection } = this.#settings
+    const prefix = `${prefixOf(projection)}parked/`
+    for (let after = ''; this.parked.size < PARKED_LIMIT; ) {
+      const page = (await records?.list(prefix, { after, limit: PAGE })) ?? []
+      for (const { key } of page) this.parked.add(key.slice(prefix.length))
+      if (page.length < PAGE) return
+      after = page.at(-1)?.key ?? after
+    }
   }
 
   /** What the projection reads in an event; undefined when that is nothing, `parked` when it cannot be read. */
@@ -86,13 +93,13 @@ export class Journal {
   }
 
   async #park({ message, error }: ParkedEvent): Promise<void> {
-    const { store, projection, snapshotTtlMs: ttlMs } = this.#settings
+    const { records, projection, snapshotTtlMs: ttlMs } = this.#settings
     const isNew = !this.parked.has(message.id)
     if (this.parked.size < PARKED_LIMIT) this.parked.add(message.id)
     if (isNew) this.emitter.emit('parked', { message, error })
     const key = `${prefixOf(projection)}parked/${encodeURIComponent(message.id)}`
     const value = Buffer.from(JSON.stringify({ ...message, body: Buffer.from(message.body).toString('base64') }))
-    await this.#keep(store?.records, { key, value, ttlMs })
+    await this.#keep(records, { key, value, ttlMs })
   }
 
   async #keep(records: RecordSpace | undefined, write: Parameters<RecordSpace['put']>[0]): Promise<void> {

@@ -45,12 +45,12 @@ class EventReadModel<State> implements ReadModel<State> {
   #closing: Promise<void> | undefined
 
   constructor(settings: ReadModelSettings) {
-    const { copy, store } = settings
+    const { copy, records } = settings
     this.#settings = settings
     this.#journal = new Journal(settings)
     this.#copy =
-      copy === 'shared' && store !== undefined
-        ? new SharedCopy(settings, this.#journal, store.records)
+      copy === 'shared' && records !== undefined
+        ? new SharedCopy(settings, this.#journal, records)
         : new OwnCopy(settings, this.#journal)
   }
 
@@ -110,7 +110,7 @@ class EventReadModel<State> implements ReadModel<State> {
   }
 
   async #start(): Promise<void> {
-    const { transport, store, projection, storeTimeoutMs } = this.#settings
+    const { transport, store, records, projection, storeTimeoutMs } = this.#settings
     const set = (isConnected: boolean) => () => {
       this.#isConnected = isConnected
     }
@@ -118,10 +118,8 @@ class EventReadModel<State> implements ReadModel<State> {
     this.#ends.push(() => transport.close())
     this.#isConnected = true
     await store?.start({ callTimeoutMs: storeTimeoutMs })
-    if (store !== undefined) {
-      this.#ends.push(() => store.close())
-      await assertOwner(store.records, projection)
-    }
+    if (store !== undefined) this.#ends.push(() => store.close())
+    if (records !== undefined) await assertOwner(records, projection)
     await this.#journal.start()
     // The close has undone what there was, and would have to wait for all that begins now.
     if (this.#closing !== undefined) throw closed()

@@ -8,7 +8,6 @@ import { LogCheck } from './log-check.js'
 import { baseRow, type Row } from './row.js'
 import type { ReadModelSettings } from './settings.js'
 import { Snapshots } from './snapshots.js'
-import { timedRecords } from './timed-records.js'
 
 const CLOSE_MS = 5000
 
@@ -34,8 +33,7 @@ export class OwnCopy implements Copy {
   constructor(settings: ReadModelSettings, journal: Journal) {
     this.#settings = settings
     this.#journal = journal
-    const { store, projection, instance, clock, snapshotTtlMs: ttlMs, storeTimeoutMs: ms } = settings
-    const records = store && timedRecords(store.records, { ms, clock })
+    const { records, projection, instance, clock, snapshotTtlMs: ttlMs } = settings
     this.#snapshots = records && new Snapshots({ records, projection, instance, clock, ttlMs })
   }
 

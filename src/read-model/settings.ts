@@ -3,6 +3,7 @@ import { configError, type NumberRule, refuseUnknown, resolveNumbers } from '../
 import type { Store } from '../core/store.js'
 import type { Transport } from '../core/transport.js'
 import type { Projection } from './projection.js'
+import { timedRecords } from './timed-records.js'
 
 /** What was there before the first event. */
 export interface Loaded<State> {
@@ -68,5 +69,6 @@ export function resolveSettings(options: ReadModelOptions<unknown>) {
     throw configError('instance', instance, '1 to 64 letters, digits, ".", "_", "-"')
   if (load !== undefined && typeof load !== 'function') throw configError('load', load, 'a function')
   const numbers = resolveNumbers(NUMBERS, options as unknown as Readonly<Record<string, unknown>>)
-  return { ...numbers, transport, projection, store, copy, instance, load, clock }
+  const records = store && timedRecords(store.records, { ms: numbers.storeTimeoutMs, clock })
+  return { ...numbers, transport, projection, store, records, copy, instance, load, clock }
 }

@@ -11,8 +11,6 @@ import type { ReadModelSettings } from './settings.js'
 import { prefixOf } from './snapshots.js'
 
 const CONCURRENCY = 64
-/** Of conditional writes: only instances that work on the same key at the same time get in each other's way. */
-const WRITE_ATTEMPTS = 20
 const LEASE_MS = 30_000
 const RENEW_MS = 10_000
 const LOOK_MS = 200
@@ -68,7 +66,7 @@ export class SharedCopy implements Copy {
     const reading = { kind: 'shared', group, concurrency: CONCURRENCY } as const
     const take = async (message: EventMessage): Promise<Settlement> => {
       await this.#built.passed
-      return this.#take(message)
+      return this.#take(message, () => this.#isClosed)
     }
     const reader = await transport.subscribe({ channel: 'results', types: projection.types, reading }, take)
     this.#reader = reader
@@ -111,12 +109,12 @@ export class SharedCopy implements Copy {
     return record && { row: decodeRow(Buffer.from(record.value).toString()), version: record.version }
   }
 
-  /** One at a time for each key here, as they would only get in each other's way at the store. */
-  async #take(message: EventMessage): Promise<Settlement> {
+  /** One at a time for each key, in their order: the next one waits until the store has this one, or it is over. */
+  async #take(message: EventMessage, isOver: () => boolean): Promise<Settlement> {
     const entry = await this.#journal.read(message)
     if (entry === undefined || entry === 'parked') return entry === undefined ? 'ack' : 'park'
     const before = this.#turns.get(entry.key) ?? Promise.resolve()
-    const turn = before.catch(() => {}).then(() => this.#write(entry))
+    const turn = before.catch(() => {}).then(() => this.#write(entry, isOver))
     this.#turns.set(entry.key, turn)
     try {
       const { verdict } = await turn
@@ -126,16 +124,28 @@ export class SharedCopy implements Copy {
     }
   }
 
-  async #write(entry: Entry): Promise<Folded> {
-    for (let attempt = 0; attempt < WRITE_ATTEMPTS; attempt += 1) {
-      const known = await this.#find(entry.key)
-      const folded = await this.#journal.fold(known?.row, entry)
-      const isWritten = folded.verdict === 'known' || (await this.#put(entry.key, folded.row, known?.version ?? 0))
-      if (!isWritten) continue
-      await this.#journal.note(entry, folded)
-      return folded
+  /** Given back to the queue while the store is away, it would be overtaken, and put aside after some attempts. */
+  async #write(entry: Entry, isOver: () => boolean): Promise<Folded> {
+    let made: Folded | undefined
+    let kept: Folded | undefined
+    while (kept === undefined) {
+      if (isOver()) throw closed()
+      try {
+        const known = await this.#find(entry.key)
+        const folded = await this.#journal.fold(known?.row, entry)
+        const isKnown = folded.verdict === 'known'
+        // By an attempt whose answer was lost, perhaps: what it has made of the event is still to be told.
+        made = isKnown && made !== undefined ? { ...made, row: folded.row } : folded
+        const isWritten = isKnown || (await this.#put(entry.key, folded.row, known?.version ?? 0))
+        // Where another instance was faster, at once again.
+        if (isWritten) kept = made
+      } catch (error) {
+        if (isGatewayError(error) && error.code !== 'ERR_STORE_UNAVAILABLE') throw error
+        await this.#pause(LOOK_MS)
+      }
     }
-    throw new GatewayError('ERR_STORE_UNAVAILABLE', `The row of ${entry.key} is being written by too many at once.`)
+    await this.#journal.note(entry, kept)
+    return kept
   }
 
   async #put(key: string, row: Row, ifVersion: number): Promise<boolean> {
@@ -194,9 +204,10 @@ export class SharedCopy implements Copy {
       await this.#put(key, baseRow(state, { ...(sequence && { sequence }), ...(time && { time }) }), 0)
     }
     let reader: Reader
+    let isOver = false
     try {
       const subscription = { channel: 'results', types: projection.types, reading } as const
-      reader = await transport.subscribe(subscription, (message) => this.#take(message))
+      reader = await transport.subscribe(subscription, (message) => this.#take(message, () => isOver))
     } catch (error) {
       const isRefused = isGatewayError(error) && error.code === 'ERR_CONFIG'
       if (isRefused && load !== undefined) return
@@ -209,6 +220,7 @@ export class SharedCopy implements Copy {
       void reader.caughtUp.then(givenUp.open, givenUp.fail)
       await givenUp.passed
     } finally {
+      isOver = true
       await reader.close()
     }
   }

@@ -130,7 +130,7 @@ const sharedRow: Scenario = {
     },
     {
       name: 'a lost race that is taken for a write',
-      patches: [{ file: 'src/read-model/shared-copy.ts', find: 'if (!isWritten) continue', replace: '' }],
+      patches: [{ file: 'src/read-model/shared-copy.ts', find: 'if (isWritten) kept = made', replace: 'kept = made' }],
     },
   ],
 }
