@@ -2,8 +2,7 @@ import { GatewayError } from '../../core/errors.js'
 
 /** What the store needs of a client: `pg.Pool` and PGlite have it. */
 export interface PostgresClient {
-  // biome-ignore lint/suspicious/noExplicitAny: drivers name the type of their values differently
-  query(text: string, values?: any[]): Promise<{ readonly rows: readonly unknown[] }>
+  query(text: string, values?: unknown[]): Promise<{ readonly rows: readonly unknown[] }>
 }
 
 /** Makes a function that runs statements and gives their rows. */

@@ -7,8 +7,7 @@ import type { PostgresClient } from './client.js'
 export interface ListenConnection {
   connect(): Promise<unknown>
   query(text: string): Promise<unknown>
-  // biome-ignore lint/suspicious/noExplicitAny: one signature for the listeners of all events
-  on(event: any, listener: (...values: any[]) => void): unknown
+  on(event: string, listener: (value?: unknown) => void): unknown
   end(): Promise<unknown>
 }
 
@@ -87,7 +86,10 @@ export class Listening {
     const lost = (cause?: unknown) => this.#lost(connection, { connect, cause })
     connection.on('error', lost)
     connection.on('end', () => lost())
-    connection.on('notification', ({ payload }: { payload?: string }) => this.#options.onPayload(payload ?? ''))
+    connection.on('notification', (message) => {
+      const { payload = '' } = message as { readonly payload?: string }
+      this.#options.onPayload(payload)
+    })
     try {
       await within(this.#listen(connection), { ms: this.#options.connectTimeoutMs, late: () => this.#tooLate() })
     } catch (error) {
