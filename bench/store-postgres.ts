@@ -53,7 +53,7 @@ async function measure(store: Store, inFlight: number) {
   }
 }
 
-const pool = new pg.Pool({ connectionString, max: 10 })
+const pool = new pg.Pool({ connectionString, max: 10, connectionTimeoutMillis: 1000, query_timeout: 3000 })
 const variants: Record<string, Partial<PostgresStoreOptions>> = {
   'group commit': {},
   'a statement per request': { maxBatch: 1, inFlight: 10 },

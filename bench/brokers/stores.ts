@@ -30,7 +30,7 @@ async function connect({ keeping, prefix, redis: url, postgres: connectionString
     const client = new Redis(String(url), { lazyConnect: true })
     return { store: redis({ client, prefix: `${prefix}:` }), close: async () => client.disconnect() }
   }
-  const pool = new pg.Pool({ connectionString, max: CONNECTIONS })
+  const pool = new pg.Pool({ connectionString, max: CONNECTIONS, connectionTimeoutMillis: 1000, query_timeout: 3000 })
   const names = { schema: schemaOf(prefix) }
   await migrate(pool, names)
   const listen = () => new pg.Client({ connectionString })

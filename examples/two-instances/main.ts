@@ -15,7 +15,7 @@ interface Events {
 const prefix = process.env.DEMO_PREFIX ?? 'two_instances'
 const connectionString = process.env.DATABASE_URL ?? 'postgres://postgres@127.0.0.1:5432/postgres'
 const url = process.env.AMQP_URL ?? 'amqp://guest:guest@127.0.0.1:5672'
-const pool = new pg.Pool({ connectionString })
+const pool = new pg.Pool({ connectionString, connectionTimeoutMillis: 1000, query_timeout: 3000 })
 const names = { prefix: `${prefix}_` }
 await migrate(pool, names)
 
