@@ -34,7 +34,6 @@ export interface SnapshotOptions {
 /** Characters of one chunk: small enough for every store, and for its time-out. */
 const CHUNK_SIZE = 262_144
 const LOAD_ATTEMPTS = 3
-const PAGE = 100
 
 /** Snapshots of a projection in the record space, in chunks; each version of the fold has its own. */
 export class Snapshots {
@@ -78,7 +77,7 @@ export class Snapshots {
     // The head comes last: whoever reads it finds all of its chunks.
     const write = { key: `${this.#prefix}head`, value: toBytes(head), ifVersion: before?.version ?? 0, ttlMs }
     const isNewest = (await records.put(write)) !== undefined
-    const obsolete = isNewest ? before?.head.id : id
+    const obsolete = isNewest ? before?.head : head
     if (obsolete !== undefined) await this.#drop(obsolete)
     return isNewest
   }
@@ -108,13 +107,8 @@ export class Snapshots {
     return rows
   }
 
-  async #drop(id: string): Promise<void> {
-    const { records } = this.#options
-    for (;;) {
-      const page = await records.list(`${this.#prefix}chunk/${id}/`, { limit: PAGE })
-      for (const { key } of page) await records.delete(key)
-      if (page.length < PAGE) return
-    }
+  async #drop({ id, chunks }: Head): Promise<void> {
+    for (let count = 0; count < chunks; count += 1) await this.#options.records.delete(this.#chunkKey(id, count))
   }
 
   #chunkKey(id: string, count: number): string {

@@ -5,9 +5,10 @@ import type { Created } from '../../core/store.js'
 import { encodeEvent, encodeHead } from '../codec.js'
 import type { Database } from './client.js'
 import { type Names, NOW } from './names.js'
+import { fittingSql } from './reads.js'
 import { columns, type OperationRow, toOperation } from './rows.js'
 
-/** A retry finds a holder that was gone a moment before only when others race for the same key again and again. */
+/** Without an answer for any: a holder that is gone again each time has others that race for the same key. */
 const ROUNDS = 10
 
 const FIELDS =
@@ -38,9 +39,9 @@ export class Creates {
     this.#insertOne = insertSql(names, `(values (${params.join(', ')})) as x(${aliases.join(', ')})`)
     this.#insertMany = insertSql(names, `json_to_recordset($1::text::json) as x(${FIELDS})`)
     const wanted = (name: string) => `select ${name} from json_to_recordset($1::text::json) as x(id text, key text)`
-    const isWanted = `o.id in (${wanted('id')}) or o.idempotency in (${wanted("decode(key, 'hex')")})`
+    const isWanted = `id in (${wanted('id')}) or idempotency in (${wanted("decode(key, 'hex')")})`
     this.#find = `select ${columns('o')}, o.request, encode(o.idempotency, 'hex') as digest, (${NOW})::float8 as at_ms
-      from ${names.operations} o where ${isWanted}`
+      from ${fittingSql(names.operations, isWanted)}`
     this.#findByKey = `select ${columns('o')}, o.request, (${NOW})::float8 as at_ms
       from ${names.operations} o where o.idempotency = decode($1, 'hex')`
     this.#purge = `delete from ${names.operations} where id in (
@@ -60,10 +61,12 @@ export class Creates {
     const answers = new Map<NewOperation, Created>()
     let open = operations.map((operation, n) => ({ operation, values: toValues(operation, n) }))
     for (let round = 0; open.length > 0 && round < ROUNDS; round += 1) {
+      const before = answers.size
       await this.#insert(open, answers)
       open = open.filter(({ operation }) => !answers.has(operation))
       if (open.length > 0) await this.#join(open, answers)
       open = open.filter(({ operation }) => !answers.has(operation))
+      if (answers.size > before) round = 0
     }
     return operations.map((operation) => answers.get(operation) ?? contended(operation))
   }
@@ -85,7 +88,7 @@ export class Creates {
     }
   }
 
-  /** Those whose id or key is taken get what has it, unless that is only waiting to be dropped. */
+  /** Those whose id or key is taken get what has it, unless that is only waiting to be dropped, or comes later. */
   async #join(entries: readonly Entry[], answers: Map<NewOperation, Created>): Promise<void> {
     const wanted = JSON.stringify(entries.map(({ values: { id, key } }) => ({ id, key })))
     const rows = await this.#db.query<Held>(this.#find, [wanted])

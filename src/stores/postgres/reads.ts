@@ -6,6 +6,16 @@ import { columns, type OperationRow, toOperation } from './rows.js'
 
 const EVENTS = ['request', 'progress', 'result', 'late_result', 'conflicting_result']
 
+/**
+ * Operations `o` of which a condition on `i` holds, in the order of their ids, as many as one answer may hold; `found`
+ * says how many there are. The lengths are read without the events.
+ */
+export function fittingSql(operations: string, condition: string): string {
+  const size = EVENTS.map((name) => `coalesce(octet_length(i.${name}), 0)::bigint`).join(' + ')
+  return `(select i.*, count(*) over () as found, sum(${size}) over (order by i.id) - (${size}) as bytes_before
+      from ${operations} i where ${condition}) o where o.bytes_before < ${BATCH_BYTES}`
+}
+
 /** Reads operations in groups. */
 export class Reads {
   readonly #db: Database
@@ -16,11 +26,8 @@ export class Reads {
     this.#db = db
     const what = `${columns('o')}, o.request, (${NOW})::float8 as at_ms`
     this.#one = `select ${what} from ${operations} o where o.id = $1`
-    // Those before which the answer is not full yet: the lengths are read without the events.
-    const size = EVENTS.map((name) => `coalesce(octet_length(i.${name}), 0)::bigint`).join(' + ')
-    const found = `select i.*, count(*) over () as found, sum(${size}) over (order by i.id) - (${size}) as bytes_before
-      from ${operations} i where i.id in (select json_array_elements_text($1::text::json))`
-    this.#many = `select ${what}, o.found::float8 as found from (${found}) o where o.bytes_before < ${BATCH_BYTES}`
+    const fitting = fittingSql(operations, 'i.id in (select json_array_elements_text($1::text::json))')
+    this.#many = `select ${what}, o.found::float8 as found from ${fitting}`
   }
 
   /** For each id, in order, its operation. An answer that would be too large is asked for in parts. */

@@ -1,5 +1,5 @@
 import type { RecordSpace, RecordWrite, StoredRecord } from '../../core/store.js'
-import { GroupCommit, type GroupCommitOptions } from '../group-commit.js'
+import { BATCH_BYTES, GroupCommit, type GroupCommitOptions } from '../group-commit.js'
 import type { Database } from './client.js'
 import { type Names, NOW } from './names.js'
 import { recordWritesSql, toRecordValues } from './record-writes.js'
@@ -8,12 +8,17 @@ interface RecordRow {
   readonly key: string
   readonly value: string
   readonly version: number
+  /** How many records a page had before it was cut short. */
+  readonly found?: number
 }
 
 interface Written {
   readonly key: string
   readonly version: number
 }
+
+const COLUMNS = "key, encode(value, 'base64') as value, version::float8 as version"
+const IS_LIVE = `(expires_at is null or expires_at > ${NOW})`
 
 /** The most records that one page of a list has when nobody says. */
 const PAGE = 1_000
@@ -38,7 +43,8 @@ export class PostgresRecords implements RecordSpace {
   }
 
   async get(key: string): Promise<StoredRecord | undefined> {
-    const [row] = await this.#db.query<RecordRow>(`${this.#select()} and key = $1`, [key])
+    const text = `select ${COLUMNS} from ${this.#names.records} where ${IS_LIVE} and key = $1`
+    const [row] = await this.#db.query<RecordRow>(text, [key])
     return row && toRecord(row)
   }
 
@@ -49,27 +55,29 @@ export class PostgresRecords implements RecordSpace {
 
   async delete(key: string, ifVersion?: number): Promise<boolean> {
     const text = `delete from ${this.#names.records} where key = $1 and ($2::bigint is null or version = $2::bigint)
-      and (expires_at is null or expires_at > ${NOW}) returning key`
+      and ${IS_LIVE} returning key`
     return (await this.#db.query(text, [key, ifVersion ?? null])).length > 0
   }
 
   async list(prefix: string, { after = '', limit = Number.POSITIVE_INFINITY } = {}): Promise<readonly StoredRecord[]> {
     const pattern = `${prefix.replace(/[\\%_]/g, '\\$&')}%`
-    const text = `${this.#select()} and key like $1 and key > $2 order by key limit $3`
+    const page = `select * from ${this.#names.records} where ${IS_LIVE} and key like $1 and key > $2 order by key limit $3`
+    // As many as one answer may hold: the lengths are read without the values.
+    const text = `select ${COLUMNS}, found::float8 as found from (
+        select p.*, count(*) over () as found,
+          sum(octet_length(value)) over (order by key) - octet_length(value) as bytes_before
+        from (${page}) p
+      ) sized where bytes_before < ${BATCH_BYTES} order by key`
     const found: StoredRecord[] = []
     for (let last = after; found.length < limit; ) {
       const most = Math.min(limit - found.length, PAGE)
       const rows = await this.#db.query<RecordRow>(text, [pattern, last, most])
       for (const row of rows) found.push(toRecord(row))
-      if (rows.length < most) break
+      const { found: all = 0 } = rows[0] ?? {}
+      if (all < most && rows.length === all) break
       last = rows.at(-1)?.key ?? last
     }
     return found
-  }
-
-  #select(): string {
-    const columns = "key, encode(value, 'base64') as value, version::float8 as version"
-    return `select ${columns} from ${this.#names.records} where (expires_at is null or expires_at > ${NOW})`
   }
 
   /** One statement cannot write a row twice: a second write of a record goes into a second one. */

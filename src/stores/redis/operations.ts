@@ -16,7 +16,7 @@ import { GroupCommit, type Patience } from '../group-commit.js'
 import type { Argument } from './connection.js'
 import { failureOf, isDataError } from './errors.js'
 import { atTime, optional, type Row, toOperation } from './rows.js'
-import type { Scripts } from './runner.js'
+import type { Script, Scripts } from './runner.js'
 import { COMPLETE, CREATE, FIND, LEASE, MARK, PROGRESS, READ, SWEEP } from './scripts/index.js'
 
 /** What the operations need of the store around them. */
@@ -122,21 +122,20 @@ export class Operations {
     return expired
   }
 
-  async #create(items: readonly NewOperation[]): Promise<(Created | Error)[]> {
-    const reply = await this.#options.scripts.run(CREATE, items.flatMap(toCreateArguments))
-    const [now, ...answers] = reply as Reply<1 | [flag: number, id: string, row: Row]>
-    return each(items, answers, (init, answer) => {
+  #create(items: readonly NewOperation[]): Promise<(Created | Error)[]> {
+    type Answer = 1 | [flag: number, id: string, row: Row]
+    return this.#each(items, [CREATE, toCreateArguments], (init, answer: Answer, now) => {
       if (answer === 1) return { created: true, operation: begin(init, now) }
       const [flag, id, row] = answer
       return { created: flag === 1, operation: toOperation(id, row) }
     })
   }
 
-  async #complete(items: readonly Completion[]): Promise<(Settled | undefined | Error)[]> {
-    const { scripts, toArguments, onChange } = this.#options
-    const args = items.flatMap((item) => toCompleteArguments(item, toArguments))
-    const [now, ...answers] = (await scripts.run(COMPLETE, args)) as Reply<[won: number, before: Row] | null>
-    return each(items, answers, ({ id, ending }, answer) => {
+  #complete(items: readonly Completion[]): Promise<(Settled | undefined | Error)[]> {
+    const { toArguments, onChange } = this.#options
+    type Answer = [won: number, before: Row] | null
+    const toAll = (item: Completion) => toCompleteArguments(item, toArguments)
+    return this.#each(items, [COMPLETE, toAll], ({ id, ending }, answer: Answer, now) => {
       if (answer === null) return undefined
       const [won, before] = answer
       // The script has done by its own code what this says: whichever was wrong, nobody may go on with it.
@@ -150,42 +149,55 @@ export class Operations {
     })
   }
 
-  async #advance(items: readonly Advance[]): Promise<(Operation | undefined | Error)[]> {
-    const reply = await this.#options.scripts.run(PROGRESS, items.flatMap(toProgressArguments))
-    const [now, ...answers] = reply as Reply<Row | null>
-    return each(items, answers, ({ id, event }, before) => {
+  #advance(items: readonly Advance[]): Promise<(Operation | undefined | Error)[]> {
+    return this.#each(items, [PROGRESS, toProgressArguments], ({ id, event }, before: Row | null, now) => {
       const operation = before === null ? undefined : advance(toOperation(id, before), event, now)
       if (operation !== undefined) this.#options.onChange(id, operation)
       return operation
     })
   }
 
-  async #read(ids: readonly string[]): Promise<(Operation | undefined | Error)[]> {
-    const found: (Operation | undefined | Error)[] = []
-    for (let isMore = true; isMore; ) {
-      const rest = ids.slice(found.length)
-      const [now, ...rows] = (await this.#options.scripts.run(READ, rest)) as Reply<Row | null>
-      const read = rest.slice(0, rows.length)
-      found.push(...each(read, rows, (id, row) => (row === null ? undefined : atTime(toOperation(id, row), now))))
-      isMore = read.length > 0 && found.length < ids.length
+  #read(ids: readonly string[]): Promise<(Operation | undefined | Error)[]> {
+    return this.#each(ids, [READ, (id) => [id]], (id, row: Row | null, now) =>
+      row === null ? undefined : atTime(toOperation(id, row), now),
+    )
+  }
+
+  /** The answers of the items; what cannot be read of one spoils no other. What has not fitted is sent again. */
+  async #each<Item, Answer, Out>(
+    items: readonly Item[],
+    [script, toArguments]: readonly [Script, (item: Item) => readonly Argument[]],
+    toOut: (item: Item, answer: Answer, now: number) => Out,
+  ): Promise<(Out | Error)[]> {
+    const outs: (Out | Error)[] = []
+    while (outs.length < items.length) {
+      const rest = items.slice(outs.length)
+      let reply: Reply<Answer>
+      try {
+        reply = (await this.#options.scripts.run(script, rest.flatMap(toArguments))) as Reply<Answer>
+      } catch (error) {
+        // Those before are done, whatever becomes of these.
+        if (outs.length === 0) throw error
+        return [...outs, ...rest.map(() => toError(error))]
+      }
+      const [now, ...answers] = reply
+      outs.push(...answers.map((answer, index) => outOf(answer, () => toOut(rest[index] as Item, answer, now))))
+      if (answers.length === 0) break
     }
-    return found
+    return outs
   }
 }
 
-/** The answers of the items; what cannot be read of one spoils no other. */
-function each<Item, Answer, Out>(
-  items: readonly Item[],
-  answers: readonly Answer[],
-  toOut: (item: Item, answer: Answer) => Out,
-): (Out | Error)[] {
-  return items.map((item, index) => {
-    try {
-      return failureOf(answers[index]) ?? toOut(item, answers[index] as Answer)
-    } catch (error) {
-      return error instanceof Error ? error : new Error(String(error))
-    }
-  })
+function outOf<Out>(answer: unknown, toOut: () => Out): Out | Error {
+  try {
+    return failureOf(answer) ?? toOut()
+  } catch (error) {
+    return toError(error)
+  }
+}
+
+function toError(error: unknown): Error {
+  return error instanceof Error ? error : new Error(String(error))
 }
 
 function toCreateArguments(init: NewOperation): Argument[] {

@@ -5,6 +5,7 @@ import { atOnce, newOperation, resultOf } from '../../support/operations.js'
 import { openDatabase, whyNoServer } from '../../support/postgres.js'
 
 const reason = await whyNoServer()
+const MIB = 1024 * 1024
 
 /** Counts deadlocks, and may change statements before they are sent. */
 function counting(pool: pg.Pool, change = (text: string) => text) {
@@ -86,8 +87,8 @@ describe.skipIf(reason)(`batches of the Postgres store${reason ? `, ${reason}` :
     await store.close()
   })
 
-  it('reads of large operations are answered in parts', async () => {
-    const MIB = 1024 * 1024
+  /** A store that notes the sizes of the answers. */
+  async function openMeasured() {
     const sizes: number[] = []
     const client: PostgresClient = {
       async query(text, values) {
@@ -98,9 +99,16 @@ describe.skipIf(reason)(`batches of the Postgres store${reason ? `, ${reason}` :
     }
     const store = await database.store({ client })
     await store.start()
-    const inits = Array.from({ length: 14 }, () => {
-      const init = newOperation()
-      return { ...init, request: { ...init.request, body: Buffer.alloc(MIB, 'x') } }
+    return { store, sizes }
+  }
+
+  it('reads of large operations, and calls that find them, are answered in parts', async () => {
+    const { store, sizes } = await openMeasured()
+    const again = Array.from({ length: 14 }, (_, index) =>
+      newOperation({ idempotency: { key: `large ${index}`, fingerprint: 'f' } }),
+    )
+    const inits = again.map(({ idempotency, request }) => {
+      return { ...newOperation(), idempotency, request: { ...request, body: Buffer.alloc(MIB, 'x') } }
     })
     await Promise.all(inits.map((init) => store.create(init)))
     sizes.length = 0
@@ -109,7 +117,27 @@ describe.skipIf(reason)(`batches of the Postgres store${reason ? `, ${reason}` :
     expect(found.map((one) => one?.id)).toEqual([undefined, ...inits.map(({ id }) => id), undefined])
     expect(found[3]?.request?.body.byteLength).toBe(MIB)
     expect(sizes.length).toBeGreaterThan(2)
+    const joined = await Promise.all([...again, newOperation()].map((init) => store.create(init)))
+    expect(joined.map(({ created }) => created)).toEqual([...again.map(() => false), true])
+    expect(joined.slice(0, 14).map(({ operation }) => operation.id)).toEqual(inits.map(({ id }) => id))
     expect(Math.max(...sizes)).toBeLessThan(8 * MIB)
+    await store.close()
+  }, 30_000)
+
+  it('a list of large records is read in parts', async () => {
+    const { store, sizes } = await openMeasured()
+    const keys = Array.from({ length: 14 }, (_, index) => `record ${String(index).padStart(2, '0')}`)
+    await Promise.all(keys.map((key) => store.records.put({ key, value: Buffer.alloc(MIB, key) })))
+    await store.records.put({ key: 'record 05', value: Buffer.alloc(6 * MIB) })
+    sizes.length = 0
+    const read = async (page?: { after?: string; limit?: number }) =>
+      (await store.records.list('record', page)).map(({ key }) => key)
+    expect(await read()).toEqual(keys)
+    expect(await read({ limit: 14 })).toEqual(keys)
+    expect(await read({ after: 'record 01', limit: 10 })).toEqual(keys.slice(2, 12))
+    expect(sizes.length).toBeGreaterThan(6)
+    // The last one of an answer may be as large as it is, here in base64.
+    expect(Math.max(...sizes)).toBeLessThan(14 * MIB)
     await store.close()
   }, 30_000)
 

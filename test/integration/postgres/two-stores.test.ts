@@ -8,12 +8,12 @@ const reason = await whyNoServer()
 describe.skipIf(reason)(`two Postgres stores on one database${reason ? `, ${reason}` : ''}`, () => {
   const database = openDatabase({ max: 8 })
 
-  async function withTwo(test: (stores: [Store, Store]) => Promise<void>): Promise<void> {
+  async function withTwo(test: (stores: [Store, Store], prefix: string) => Promise<void>): Promise<void> {
     const prefix = await database.prefix()
     const [one, two] = [await database.store({ prefix }), await database.store({ prefix })]
     await Promise.all([one.start(), two.start()])
     try {
-      await test([one, two])
+      await test([one, two], prefix)
     } finally {
       await Promise.all([one.close(), two.close()])
     }
@@ -107,6 +107,30 @@ describe.skipIf(reason)(`two Postgres stores on one database${reason ? `, ${reas
         const order = published.filter((id) => id.startsWith(key))
         expect(order).toEqual([...order].sort())
       }
+    }))
+
+  it('FM-B15 a relay waits for the lease of another one, and lends nothing that would overtake it', () =>
+    withTwo(async ([one, two], prefix) => {
+      const keyed = (id: string, key: string) => {
+        const { request, ...operation } = newOperation({ id })
+        return { ...operation, request: { ...request, key } }
+      }
+      for (const [id, key] of ['a1 a', 'a2 a', 'b1 b'].map((pair) => pair.split(' ')))
+        await one.create(keyed(id ?? '', key ?? ''))
+      const client = await database.pool.connect()
+      await client.query('begin')
+      await client.query(`select "${database.schema}"."${prefix}lease"(0, 60000, 1)`)
+      let isLent = false
+      const lease = two.leaseUnpublished({ olderThanMs: 0, leaseMs: 60_000, limit: 10 }).finally(() => {
+        isLent = true
+      })
+      const waits = "select count(*)::int as n from pg_stat_activity where wait_event_type = 'Lock' and query like $1"
+      const count = async () => (await database.pool.query<{ n: number }>(waits, [`%${prefix}lease%`])).rows[0]?.n
+      await expect.poll(count, { timeout: 10_000 }).toBe(1)
+      expect(isLent).toBe(false)
+      await client.query('commit')
+      client.release()
+      expect((await lease).operations.map(({ id }) => id)).toEqual(['b1'])
     }))
 
   it('a change by one store wakes a watcher of the other, ids of any length included', () =>

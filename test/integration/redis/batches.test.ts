@@ -7,10 +7,11 @@ import { newOperation, resultOf } from '../../support/redis/operations.js'
 const missing = await missingRedis()
 const MIB = 1024 * 1024
 
-/** Notes the size of the largest reply. */
+/** Notes the sizes of the replies; fails the call of that number, if told so. */
 function measured() {
   const client = makeIoredis().client as IoredisClient
   const sizes: number[] = []
+  let left = Number.POSITIVE_INFINITY
   const measure = (found: unknown) => {
     sizes.push(
       JSON.stringify(found, (_, value) => (value?.type === 'Buffer' ? 'x'.repeat(value.data.length) : value)).length,
@@ -22,10 +23,17 @@ function measured() {
       const value: unknown = Reflect.get(target, name)
       if (typeof value !== 'function') return value
       if (name !== 'call' && name !== 'callBuffer') return value.bind(target)
-      return (...args: unknown[]) => (value.apply(target, args) as Promise<unknown>).then(measure)
+      return (...args: unknown[]) => {
+        left -= 1
+        if (left === 0) return Promise.reject(new Error('no'))
+        return (value.apply(target, args) as Promise<unknown>).then(measure)
+      }
     },
   })
-  return { client: proxy, largest: () => Math.max(...sizes) }
+  const failAt = (number: number) => {
+    left = number
+  }
+  return { client: proxy, sizes, largest: () => Math.max(...sizes), failAt }
 }
 
 describe.skipIf(missing)(`batches of the Redis store${missing ? ` (skipped: ${missing})` : ''}`, () => {
@@ -49,6 +57,47 @@ describe.skipIf(missing)(`batches of the Redis store${missing ? ` (skipped: ${mi
     expect(records.map((one) => one?.value.byteLength)).toEqual([undefined, ...keys.map(() => MIB)])
     expect(largest()).toBeGreaterThan(3 * MIB)
     expect(largest()).toBeLessThan(8 * MIB)
+    await store.close()
+  }, 30_000)
+
+  /** Operations with large request events, and what asks for each of them in few bytes. */
+  async function openLarge() {
+    const { client, largest, sizes, failAt } = measured()
+    const store = await stores.open({ client })
+    const again = Array.from({ length: 14 }, (_, index) =>
+      newOperation({ idempotency: { key: `large ${index}`, fingerprint: 'f' } }),
+    )
+    const body = Buffer.alloc(MIB, 'x')
+    const made = await Promise.all(
+      again.map(({ idempotency, request }) =>
+        store.create({ ...newOperation(), idempotency, request: { ...request, body } }),
+      ),
+    )
+    sizes.length = 0
+    return { store, again, ids: made.map(({ operation }) => operation.id), largest, failAt }
+  }
+
+  it('what finds, ends or changes something large is answered in parts', async () => {
+    const { store, again, ids, largest } = await openLarge()
+    const found = await Promise.all([...again, newOperation({ id: 'new' })].map((init) => store.create(init)))
+    expect(found.map(({ created, operation }) => (created ? 'created' : operation.id))).toEqual([...ids, 'created'])
+    const moved = await Promise.all(ids.map((id) => store.progress(id, newOperation().request)))
+    expect(moved.map((one) => one?.version)).toEqual(ids.map(() => 2))
+    const other = { state: 'failed', command: 'Other', error: { code: 'x', message: 'y' } } as const
+    const ended = await Promise.all(ids.map((id) => store.complete(id, other as never)))
+    expect(ended.map((one) => [one?.verdict, one?.operation.id])).toEqual(ids.map((id) => ['foreign', id]))
+    expect(largest()).toBeGreaterThan(3 * MIB)
+    expect(largest()).toBeLessThan(8 * MIB)
+    await store.close()
+  }, 30_000)
+
+  it('what one part has done is no failure when the next one fails', async () => {
+    const { store, again, failAt } = await openLarge()
+    failAt(2)
+    const settled = await Promise.allSettled([newOperation(), ...again].map((init) => store.create(init)))
+    const statuses = settled.map(({ status }) => status)
+    expect([statuses[0], statuses.at(-1)]).toEqual(['fulfilled', 'rejected'])
+    expect(statuses).toEqual([...statuses].sort())
     await store.close()
   }, 30_000)
 })

@@ -235,6 +235,28 @@ describe('a read model with a copy of its own', () => {
     expect(await store.records.list('read-model/users/1/chunk/')).toHaveLength(1)
   })
 
+  it('drops all of a large snapshot that it has replaced, without reading it', async () => {
+    const { store, model, say } = await open()
+    const listed: unknown[] = []
+    const noted = faultyStore(store, (call, [prefix]) => {
+      if (call === 'records.list') listed.push(prefix)
+      return 'ok'
+    })
+    const users = model({ store: noted })
+    await users.start()
+    listed.length = 0
+    for (const id of ['a', 'b', 'c']) await say('Created', { id, name: id.repeat(200_000) })
+    await clock.advance(60_000)
+    const chunks = async () =>
+      (await store.records.list('read-model/users/1/chunk/')).map(({ key }) => key.split('/').at(-2))
+    const before = await chunks()
+    await say('Created', { id: 'd', name: 'Dan' })
+    await clock.advance(60_000)
+    const after = await chunks()
+    expect([before.length, new Set(before).size, new Set(after).size, listed]).toEqual([3, 1, 1, []])
+    expect(after).not.toContain(before[0])
+  })
+
   it('renews its snapshot before the store drops it, when nothing changes', async () => {
     const { store, model, say } = await open({ maxLog: 1 })
     const users = model({ store, snapshotTtlMs: 600_000 })

@@ -1,8 +1,11 @@
 import { COMMON } from './common.js'
 import { PUT_RECORD, SIZE } from './records.js'
 
-/** Creates operations: 1 for a new one, else whether it is the same call again, and the operation that is there. */
-export const CREATE = `${COMMON}
+/**
+ * Creates operations, but for those that no longer fit into the answer: 1 for a new one, else whether it is the same call
+ * again, and the operation that is there.
+ */
+export const CREATE = `${COMMON}${SIZE}
 local ARGUMENTS = 9
 
 -- Free when nobody has it, or when the one who had it is no longer kept.
@@ -55,7 +58,9 @@ end
 local reply = {NOW}
 local order = reserve((#ARGV - 2) / ARGUMENTS)
 for at = 3, #ARGV, ARGUMENTS do
-  reply[#reply + 1] = attempt(create, at, order)
+  local answer = attempt(create, at, order)
+  reply[#reply + 1] = answer
+  if isFull(answer) then break end
   order = order + 1
 end
 announce()
@@ -75,10 +80,11 @@ return reply
 `
 
 /**
- * Ends operations by the rule of `settle`: nothing for unknown ones, else whether this ending won, and the operation as
- * it was before. Of the operation afterwards the caller knows everything then.
+ * Ends operations by the rule of `settle`, but for those that no longer fit into the answer: nothing for unknown ones,
+ * else whether this ending won, and the operation as it was before. Of the operation afterwards the caller knows
+ * everything then.
  */
-export const COMPLETE = `${COMMON}${PUT_RECORD}
+export const COMPLETE = `${COMMON}${PUT_RECORD}${SIZE}
 local at = 3
 local function take(count)
   local first = at
@@ -138,14 +144,19 @@ while at <= #ARGV do
   if body ~= '' then ending.event = {id = eventId, type = eventType, body = body} end
   local records = {}
   for index = 1, tonumber(count) do records[index] = {take(5)} end
-  reply[#reply + 1] = attempt(complete, id, ending, records)
+  local answer = attempt(complete, id, ending, records)
+  reply[#reply + 1] = answer
+  if isFull(answer) then break end
 end
 announce()
 return reply
 `
 
-/** Takes up progress events by the rule of `advance`: nothing where they change nothing, else the operation before. */
-export const PROGRESS = `${COMMON}
+/**
+ * Takes up progress events by the rule of `advance`, but for those that no longer fit into the answer: nothing where they
+ * change nothing, else the operation before.
+ */
+export const PROGRESS = `${COMMON}${SIZE}
 local function advance(id, eventId, eventTime, number, body)
   local row = read(id)
   if row[STATE] ~= 'running' or tonumber(row[EXPIRES]) <= NOW then return false end
@@ -161,7 +172,9 @@ end
 
 local reply = {NOW}
 for at = 3, #ARGV, 5 do
-  reply[#reply + 1] = attempt(advance, unpack(ARGV, at, at + 4))
+  local answer = attempt(advance, unpack(ARGV, at, at + 4))
+  reply[#reply + 1] = answer
+  if isFull(answer) then break end
 end
 announce()
 return reply

@@ -41,9 +41,8 @@ return reply
 export const SIZE = `
 local bytes = 0
 local function isFull(found)
-  for _, value in pairs(type(found) == 'table' and found or {}) do
-    if value then bytes = bytes + #value end
-  end
+  if type(found) == 'string' then bytes = bytes + #found end
+  for _, value in pairs(type(found) == 'table' and found or {}) do isFull(value) end
   return bytes >= ${BATCH_BYTES}
 end
 `
