@@ -23,5 +23,9 @@ export interface KeptOptions {
   /** Throws when the message cannot be understood. */
   parse(message: AmqpMessage): EventMessage
   count(what: 'poison'): void
+  /** Publishes a marker into the queue. Never over the link: what publishes is held up in an alarm, and must not read. */
+  mark(id: string): Promise<void>
+  /** True while the broker takes no messages. */
+  isBlocked(): boolean
   onClosed(reader: Reader): void
 }

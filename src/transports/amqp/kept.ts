@@ -7,8 +7,9 @@ import type { KeptOptions } from './kept-options.js'
 import { closeChannel, type Part } from './link.js'
 import { isMarker, markerId } from './marker.js'
 import { OneByOne } from './one-by-one.js'
+import { openReading, type ReadingChannel } from './reading-channel.js'
 import { SelfProbe } from './self-probe.js'
-import { Settler } from './settler.js'
+import type { Settler } from './settler.js'
 import { createGate, gone } from './stream.js'
 
 /** A message that is not released. */
@@ -58,8 +59,12 @@ export class KeptReader implements Part, Reader {
     this.#options = options
     this.#isNew = options.isNew
     this.#turns = new OneByOne({ ...options, handle: (message, settler) => this.#handle(message, settler) })
-    const onSilence = () => options.link.repair(this, new Error('RabbitMQ brings nothing of the queue any more.'))
-    this.#probe = new SelfProbe({ clock: options.clock, send: () => this.#sendProbe(), onSilence })
+    this.#probe = new SelfProbe({
+      clock: options.clock,
+      isBlocked: options.isBlocked,
+      send: () => this.#sendProbe(),
+      onSilence: () => options.link.repair(this, new Error('RabbitMQ brings nothing of the queue any more.')),
+    })
     this.caughtUp = this.#history.passed
     this.ended = new Promise((resolve) => {
       this.#tellEnded = resolve
@@ -89,32 +94,26 @@ export class KeptReader implements Part, Reader {
   }
 
   async attach(connection: AmqpConnection): Promise<void> {
-    const channel = await connection.createChannel()
+    const { clock, link } = this.#options
+    const opened = await openReading(connection, clock, (lost, reason) => {
+      if (this.#channel === lost) link.repair(this, reason)
+    })
     try {
-      await this.#attach(channel)
+      await this.#attach(opened)
       if (this.#isClosing) return
       this.#cancelRefresh()
-      this.#cancelRefresh = this.#options.clock.setTimer(() => void this.#refresh(connection), REFRESH_MS, true)
+      this.#cancelRefresh = clock.setTimer(() => void this.#refresh(connection), REFRESH_MS, true)
     } catch (error) {
       this.#cancelSilence()
-      void channel.close().catch(() => {})
+      void opened.channel.close().catch(() => {})
       // A queue that is gone, and cannot be had again as it was, does not come back by waiting.
       if (!this.#isOpen || !isGatewayError(error) || error.code !== 'ERR_CONFIG') throw error
       this.#endWith(error)
     }
   }
 
-  async #attach(channel: AmqpChannel): Promise<void> {
-    const { queue, clock, link, prepare, check } = this.#options
-    const settler = new Settler(channel, clock)
-    let failure: unknown
-    channel.on('error', (error: unknown) => {
-      failure ??= error
-    })
-    channel.on('close', () => {
-      settler.lost()
-      if (this.#channel === channel) link.repair(this, failure ?? new Error('The channel was closed.'))
-    })
+  async #attach({ channel, settler }: ReadingChannel): Promise<void> {
+    const { queue, clock, prepare, check } = this.#options
     if (this.#isOpen) await check(channel)
     else this.#holdFirst(await prepare(channel))
     await channel.prefetch(LIMIT)
@@ -139,13 +138,11 @@ export class KeptReader implements Part, Reader {
     this.#probe.start()
   }
 
-  /** Another marker. A blocked broker takes none, and none is brought where no more may come for now. */
-  #sendProbe(): boolean {
-    const { queue, clock, link } = this.#options
+  /** Another marker; none is brought where no more may come for now. */
+  #sendProbe(): Promise<void> | undefined {
+    const { clock, mark } = this.#options
     const isFull = (this.#settler?.size ?? LIMIT) >= LIMIT
-    if (this.#channel === undefined || !this.#isFound || isFull || link.blocked !== undefined) return false
-    this.#channel.publish('', queue, Buffer.alloc(0), { messageId: markerId(clock) })
-    return true
+    return this.#channel === undefined || !this.#isFound || isFull ? undefined : mark(markerId(clock))
   }
 
   /**

@@ -5,8 +5,9 @@ import { CatchUp } from './catch-up.js'
 import type { AmqpChannel, AmqpConnection, AmqpMessage, QueueState } from './client.js'
 import { explainStep } from './failures.js'
 import { closeChannel, type Link, type Part } from './link.js'
+import { openReading } from './reading-channel.js'
 import { isProbe, SelfProbe } from './self-probe.js'
-import { Settler } from './settler.js'
+import type { Settler } from './settler.js'
 
 /** A queue that a reader takes from. */
 export interface Source {
@@ -58,8 +59,8 @@ export class QueueReader implements Part, Reader {
 
   constructor(options: ReaderOptions) {
     this.#options = options
-    const { clock, isOwn } = options
-    const probe = { clock, send: () => this.#sendProbe(), onSilence: () => this.#silent() }
+    const { clock, isOwn, isBlocked } = options
+    const probe = { clock, isBlocked, send: () => this.#sendProbe(), onSilence: () => this.#silent() }
     this.#probe = isOwn ? new SelfProbe(probe) : undefined
     this.#catchUp = new CatchUp({ clock, isIdle: () => this.#isIdle() })
     this.caughtUp = this.#catchUp.done
@@ -67,15 +68,8 @@ export class QueueReader implements Part, Reader {
 
   async attach(connection: AmqpConnection): Promise<void> {
     const { sources, concurrency, clock, link } = this.#options
-    const channel = await connection.createChannel()
-    const settler = new Settler(channel, clock)
-    let failure: unknown
-    channel.on('error', (error: unknown) => {
-      failure ??= error
-    })
-    channel.on('close', () => {
-      settler.lost()
-      if (this.#channel === channel) link.repair(this, failure ?? new Error('The channel was closed.'))
+    const { channel, settler } = await openReading(connection, clock, (lost, reason) => {
+      if (this.#channel === lost) link.repair(this, reason)
     })
     await channel.prefetch(concurrency)
     let before = 0
@@ -143,21 +137,14 @@ export class QueueReader implements Part, Reader {
     else this.#waiting.push([message, source, settler])
   }
 
-  #sendProbe(): boolean {
-    const { isBlocked, probe, concurrency, sources } = this.#options
-    // A blocked broker takes nothing, and a reader with its hands full gets nothing.
-    if (this.#channel === undefined || isBlocked() || this.#running >= concurrency) return false
-    // What could not be sent says nothing about those who read.
-    for (const { queue } of sources) void probe(queue).catch(() => this.#probe?.heard())
-    return true
+  #sendProbe(): Promise<void> | undefined {
+    const { probe, concurrency, sources } = this.#options
+    // A reader with its hands full gets nothing.
+    if (this.#channel === undefined || this.#running >= concurrency) return undefined
+    return Promise.all(sources.map(({ queue }) => probe(queue))).then(() => {})
   }
 
   #silent(): void {
-    // The probe itself may be what has told the broker to say so: it comes when the broker takes messages again.
-    if (this.#options.isBlocked()) {
-      this.#probe?.start()
-      return
-    }
     const names = this.#options.sources.map(({ queue }) => `"${queue}"`).join(', ')
     this.#options.link.repair(this, new Error(`What is sent to ${names} does not come any more.`))
   }

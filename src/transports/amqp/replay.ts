@@ -6,7 +6,9 @@ import type { AmqpChannel, AmqpConnection, AmqpMessage } from './client.js'
 import { explainStep } from './failures.js'
 import { closeChannel, type Link, type Part } from './link.js'
 import { delayOf, OneByOne } from './one-by-one.js'
-import { Settler } from './settler.js'
+import { openReading, type ReadingChannel } from './reading-channel.js'
+import { SelfProbe } from './self-probe.js'
+import type { Settler } from './settler.js'
 import { createGate, firstOffset, gone, offsetOf, type Peek, peek } from './stream.js'
 
 /** What a replay works with. */
@@ -20,6 +22,8 @@ export interface ReplayOptions {
   declare(channel: AmqpChannel): Promise<unknown>
   /** Publishes a message that ends up in the stream, and gives its routing key, which no other has. */
   mark(note: (key: string) => void): Promise<void>
+  /** True while the broker takes no messages. */
+  isBlocked(): boolean
   /** Undefined for what is no event; throws when the message cannot be understood. */
   parse(message: AmqpMessage): EventMessage | undefined
   count(what: 'poison'): void
@@ -39,10 +43,12 @@ export class ReplayReader implements Part, Reader {
   readonly ended: Promise<unknown>
   readonly #options: ReplayOptions
   readonly #turns: OneByOne
+  readonly #probe: SelfProbe
   /** The offset of the next message that has not been handled; undefined until the first of a replay from now on. */
   #next: number | undefined
   #connection: AmqpConnection | undefined
   #channel: AmqpChannel | undefined
+  #settler: Settler | undefined
   #marker = ''
   #isOpen = false
   #end: Peek | undefined
@@ -54,6 +60,14 @@ export class ReplayReader implements Part, Reader {
   constructor(options: ReplayOptions) {
     this.#options = options
     this.#turns = new OneByOne({ ...options, handle: (message, settler) => this.#handle(message, settler) })
+    this.#probe = new SelfProbe({
+      clock: options.clock,
+      isBlocked: options.isBlocked,
+      // What is sent stays in the stream, for all who read it.
+      isSparing: true,
+      send: () => this.#sendProbe(),
+      onSilence: () => options.link.repair(this, new Error('RabbitMQ brings nothing of the stream any more.')),
+    })
     this.#next = options.from === 'next' ? undefined : options.from
     this.caughtUp = this.#history.passed
     this.ended = new Promise((resolve) => {
@@ -81,27 +95,22 @@ export class ReplayReader implements Part, Reader {
   }
 
   async attach(connection: AmqpConnection): Promise<void> {
+    const { clock, link } = this.#options
+    const opened = await openReading(connection, clock, (lost, reason) => {
+      if (this.#channel === lost) link.repair(this, reason)
+    })
     try {
-      await this.#attach(connection)
+      await this.#attach(opened, connection)
     } catch (error) {
+      void opened.channel.close().catch(() => {})
       // A stream that is gone, and cannot be had again as it was, does not come back by waiting.
       if (!this.#isOpen || !isGatewayError(error) || error.code !== 'ERR_CONFIG') throw error
       this.#endWith(error)
     }
   }
 
-  async #attach(connection: AmqpConnection): Promise<void> {
-    const { stream, clock, link, declare } = this.#options
-    const channel = await connection.createChannel()
-    const settler = new Settler(channel, clock)
-    let failure: unknown
-    channel.on('error', (error: unknown) => {
-      failure ??= error
-    })
-    channel.on('close', () => {
-      settler.lost()
-      if (this.#channel === channel) link.repair(this, failure ?? new Error('The channel was closed.'))
-    })
+  async #attach({ channel, settler }: ReadingChannel, connection: AmqpConnection): Promise<void> {
+    const { stream, declare } = this.#options
     await declare(channel)
     await channel.prefetch(PREFETCH)
     this.#turns.clear()
@@ -112,14 +121,22 @@ export class ReplayReader implements Part, Reader {
       throw explainStep(error, `Reading the stream "${stream}"`)
     }
     await this.#watchEnd(connection)
+    if (this.#isClosing) {
+      void this.#end?.close()
+      void channel.close().catch(() => {})
+      return
+    }
     this.#connection = connection
     this.#channel = channel
+    this.#settler = settler
+    this.#probe.start()
     if (this.#isOpen) void this.#markAgain(channel)
   }
 
   detach(_error: unknown): void {
     const channel = this.#channel
     this.#channel = undefined
+    this.#probe.stop()
     this.#turns.clear()
     void this.#end?.close()
     // When it was the broker that ended the consumer alone, the channel is still open.
@@ -135,6 +152,7 @@ export class ReplayReader implements Part, Reader {
     const { link, clock, onClosed } = this.#options
     const channel = this.#channel
     this.#channel = undefined
+    this.#probe.stop()
     link.remove(this)
     const closed = new GatewayError('ERR_CLOSED', 'The reader was closed before it had caught up.')
     this.#positioned.fail(closed)
@@ -170,6 +188,12 @@ export class ReplayReader implements Part, Reader {
     end.offset.then(look, () => {})
   }
 
+  /** Another marker; none is brought where no more may come for now. */
+  #sendProbe(): Promise<void> | undefined {
+    const isFull = (this.#settler?.size ?? PREFETCH) >= PREFETCH
+    return this.#channel === undefined || isFull ? undefined : this.#options.mark(() => {})
+  }
+
   readonly #note = (key: string): void => {
     this.#marker = key
   }
@@ -186,6 +210,7 @@ export class ReplayReader implements Part, Reader {
   }
 
   #delivered(message: AmqpMessage | null, settler: Settler): void {
+    this.#probe.heard()
     if (message === null) {
       this.#options.link.repair(this, new Error(`The stream "${this.#options.stream}" is not available.`))
       return

@@ -69,6 +69,11 @@ export class Running {
     }
   }
 
+  /** True while the broker takes no messages. */
+  get isBlocked(): boolean {
+    return this.publishing.blocked !== undefined
+  }
+
   listen(listener: TransportListener): void {
     this.#health.listen(listener)
   }

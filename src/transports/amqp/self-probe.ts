@@ -5,8 +5,12 @@ import type { AmqpMessage } from './client.js'
 /** How a reader finds out that it has gone deaf. */
 export interface SelfProbeOptions {
   readonly clock: Clock
-  /** Sends a message to the reader's own queues; false when there is no point in it now. */
-  send(): boolean
+  /** True where what is sent stays: nothing is sent while other messages come. */
+  readonly isSparing?: boolean
+  /** Sends a message that comes back to the reader; undefined when there is no point in it now. */
+  send(): Promise<void> | undefined
+  /** True while the broker takes no messages. */
+  isBlocked(): boolean
   /** Called once when nothing has come in time; the probe stands still then. */
   onSilence(): void
 }
@@ -16,8 +20,9 @@ const ANSWER_MS = 5000
 const HEADER = 'ra-probe'
 
 /**
- * Sends the reader of replies a message of its own every ten seconds. A consumer can be lost while its connection, its
- * channel and its heartbeats are sound; requests would be published then, and none would ever be answered in time.
+ * Sends a reader a message of its own every ten seconds, or once none has come for so long. A consumer can be lost while
+ * its connection, its channel and its heartbeats are sound; requests would be published then, and none would ever be
+ * answered in time.
  */
 export class SelfProbe {
   readonly #options: SelfProbeOptions
@@ -38,19 +43,28 @@ export class SelfProbe {
     this.#cancel = undefined
   }
 
-  /** Something has come, whatever it was; or nothing was sent that could come. */
+  /** Something has come, whatever it was. */
   heard(): void {
     this.#hasHeard = true
   }
 
   #ask(): void {
+    const { clock, isSparing = false, isBlocked, send } = this.#options
+    const isSpared = isSparing && this.#hasHeard
     this.#hasHeard = false
-    if (!this.#options.send()) this.start()
-    else this.#cancel = this.#options.clock.setTimer(() => this.#judge(), ANSWER_MS, true)
+    const sent = isSpared || isBlocked() ? undefined : send()
+    if (sent === undefined) {
+      this.start()
+      return
+    }
+    // What could not be sent says nothing about those who read.
+    sent.catch(() => this.heard())
+    this.#cancel = clock.setTimer(() => this.#judge(), ANSWER_MS, true)
   }
 
   #judge(): void {
-    if (this.#hasHeard) this.start()
+    // The probe itself may be what has told the broker to say so: it comes when the broker takes messages again.
+    if (this.#hasHeard || this.#options.isBlocked()) this.start()
     else this.#options.onSilence()
   }
 }

@@ -6,7 +6,7 @@ import { lingersMs, notAlone, whenAlone } from './alone.js'
 import { binding } from './binding.js'
 import type { AmqpChannel, AmqpMessage } from './client.js'
 import { KeptReader } from './kept.js'
-import { markerId } from './marker.js'
+import { markerContent, markerId } from './marker.js'
 import { QueueReader, type Source } from './reader.js'
 import { ReplayReader } from './replay.js'
 import type { Running, Shared, Wanted } from './running.js'
@@ -42,7 +42,7 @@ async function readQueues({ subscription, onMessage }: Wanted, running: Running,
     link: running.reading,
     parse: (message, source) => parse(message, { type: source.type, awaited }, shared),
     probe: (queue) => running.publisher.publish(probeContent(), { exchange: '', key: queue, mandatory: false }),
-    isBlocked: () => running.publishing.blocked !== undefined,
+    isBlocked: () => running.isBlocked,
     onClosed: (closed) => {
       running.readers.delete(closed)
       for (const { queue } of sources) running.replyTo.delete(queue)
@@ -82,6 +82,7 @@ async function replay({ subscription, onMessage }: Wanted, running: Running, sha
   const note = { properties: { deliveryMode: 2 }, body: new Uint8Array(0) }
   const reader: ReplayReader = new ReplayReader({
     ...{ stream: topology.stream, from, onMessage, count },
+    isBlocked: () => running.isBlocked,
     clock: settings.clock,
     link: running.reading,
     declare: (on) => topology.declareStream(on),
@@ -130,6 +131,8 @@ async function readKept({ subscription, onMessage }: Wanted, running: Running, s
     whenAlone: () => whenAlone(queue, look, { link: running.reading, settings }),
     clock: settings.clock,
     link: running.reading,
+    mark: (id) => running.publisher.publish(markerContent(id), { exchange: '', key: queue, mandatory: false }),
+    isBlocked: () => running.isBlocked,
     // Without the tag of the delivery, as an event is to have the same id when it comes again.
     parse: (message) => parse({ ...message, fields: { ...message.fields, deliveryTag: 0 } }, {}, shared),
     onClosed: (closed) => running.readers.delete(closed),
@@ -155,8 +158,7 @@ async function begin(
   await channel.purgeQueue(queue)
   // Before it is bound, if it is new: no event of what comes stands before the position.
   const id = markerId(settings.clock)
-  const content = { properties: { messageId: id, deliveryMode: 2 }, body: new Uint8Array(0) }
-  await publisher.publish(content, { exchange: '', key: queue, mandatory: true })
+  await publisher.publish(markerContent(id), { exchange: '', key: queue, mandatory: true })
   await topology.bindKept(channel, queue, types)
   return id
 }

@@ -8,6 +8,7 @@ import { until } from '../../../src/testing/contract.js'
 import { type AmqpClient, type AmqpConnection, type AmqpOptions, amqp } from '../../../src/transports/amqp/index.js'
 import { loadMutant } from '../../race/support/mutants.js'
 import { AMQP_URL, RecordingClient, uniquePrefix, whyNoRabbitMq } from '../../support/rabbitmq.js'
+import { ProbeTimers, SilencingClient } from '../../support/silent-consumers.js'
 import { TcpProxy } from '../../support/tcp-proxy.js'
 
 type Module = typeof sources
@@ -257,6 +258,21 @@ describe.skipIf(missing !== undefined)('a read model that is fed from a queue of
     await publish()
     await until(async () => (await state())?.includes(101) === true, 10_000)
     expect(await state()).toEqual(numbers())
+  })
+
+  it('goes on where it was when its consumer was lost in silence', async () => {
+    const { instance, publish, numbers, queue } = await open()
+    const [silencing, timers] = [new SilencingClient(client), new ProbeTimers()]
+    const { things, state, errors } = await instance({ amqp: { client: silencing, clock: timers.clock } })
+    await things.start()
+    await publish(50)
+    await until(async () => (await state())?.length === 50)
+    await silencing.silence(queue())
+    await publish(50)
+    timers.run(10_000)
+    timers.run(5000)
+    await until(async () => (await state())?.length === 100)
+    expect([await state(), errors]).toEqual([numbers(), []])
   })
 
   it('waits for what another consumer of its queue has, and keeps the order', async () => {

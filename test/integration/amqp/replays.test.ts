@@ -9,6 +9,7 @@ import { until } from '../../../src/testing/contract.js'
 import { type AmqpOptions, type AmqpTransport, amqp } from '../../../src/transports/amqp/index.js'
 import { AMQP_URL, RecordingClient, uniquePrefix, whyNoRabbitMq } from '../../support/rabbitmq.js'
 import { RabbitMqNode, whyNoNode } from '../../support/rabbitmq-node.js'
+import { ProbeTimers, SilencingClient } from '../../support/silent-consumers.js'
 import { TcpProxy } from '../../support/tcp-proxy.js'
 
 const missing = await whyNoRabbitMq()
@@ -137,6 +138,45 @@ describe.skipIf(missing !== undefined)('a replay of a stream', () => {
     await reader.caughtUp
     proxy.reset()
     await reader.close()
+  })
+
+  it('goes on where it was when its consumer was lost in silence', async () => {
+    const { prefix, url } = own()
+    const stream = `${prefix}.results.replay`
+    const [silencing, timers] = [new SilencingClient(client), new ProbeTimers()]
+    const transport = await started({ url, prefix, client: silencing, clock: timers.clock })
+    await publish(transport, 'a', 'b')
+    const { reader, positions, ends } = await replay(transport, 'beginning')
+    await reader.caughtUp
+    await silencing.silence(stream)
+    await publish(transport, 'c')
+    // Something has come in the first ten seconds, and nothing in the next.
+    timers.run(10_000)
+    timers.run(10_000)
+    timers.run(5000)
+    await until(() => positions.length === 3)
+    await publish(transport, 'd')
+    await until(() => positions.length === 4)
+    const offsets = positions.map(Number)
+    expect(offsets).toEqual([...new Set(offsets)].sort((one, other) => one - other))
+    expect(ends).toEqual([])
+  })
+
+  it('reads on with its consumer when the message that breaks the silence comes', async () => {
+    const { prefix, url } = own()
+    const stream = `${prefix}.results.replay`
+    const [silencing, timers] = [new SilencingClient(client), new ProbeTimers()]
+    const transport = await started({ url, prefix, client: silencing, clock: timers.clock })
+    const { reader, positions } = await replay(transport, 'now')
+    await reader.caughtUp
+    const [consumers, delivered] = [silencing.countOf(stream), silencing.delivered]
+    timers.run(10_000)
+    timers.run(10_000)
+    await until(() => silencing.delivered > delivered)
+    timers.run(5000)
+    await publish(transport, 'a')
+    await until(() => positions.length === 1)
+    expect(silencing.countOf(stream)).toBe(consumers)
   })
 
   it('has not ended by itself when it was closed', async () => {

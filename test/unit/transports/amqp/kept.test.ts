@@ -128,6 +128,8 @@ async function setUp({ isNew = false } = {}) {
     ...{ isNew, lingersMs: lingersMs(settings) },
     whenAlone: () => whenAlone('kept', look, { link, settings }),
     prepare: async () => 'first',
+    mark: async (id) => queue.publish(id),
+    isBlocked: () => false,
     onMessage: async ({ id }) => {
       seen.push(id)
       return 'ack'
