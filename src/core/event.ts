@@ -35,6 +35,8 @@ export interface EventMessage extends Envelope {
   readonly profile?: Profile | undefined
   /** On an answer that is no event, and names no type: what it says of itself. */
   readonly reply?: ReplyNote | undefined
+  /** True when its body was to say what it is, and cannot be read: only what is beside the body is known. */
+  readonly isUnreadable?: boolean | undefined
 }
 
 /** An event as application code sees it. */
@@ -48,7 +50,7 @@ export interface Event<Type extends string = string, Data = unknown> extends Env
 
 /** What the maker of an event gives; the rest of the envelope is filled in. */
 export type EventInit = Pick<EventMessage, 'type' | 'source'> & {
-  readonly [Name in Exclude<keyof EventMessage, 'type' | 'source'>]?: EventMessage[Name] | undefined
+  readonly [Name in Exclude<keyof EventMessage, 'type' | 'source' | 'isUnreadable'>]?: EventMessage[Name] | undefined
 } & { readonly data?: unknown }
 
 const NO_HEADERS: Readonly<Record<string, string>> = Object.freeze(Object.create(null))
@@ -103,9 +105,10 @@ export function isJson(contentType: string): boolean {
 
 /**
  * The data of a message: parsed JSON, or the bytes themselves for other content types.
- * @throws SyntaxError when a JSON body cannot be parsed.
+ * @throws SyntaxError when a JSON body cannot be parsed, or the message itself cannot be read.
  */
-export function parseData(message: Pick<EventMessage, 'body' | 'contentType'>): unknown {
+export function parseData(message: Pick<EventMessage, 'body' | 'contentType' | 'isUnreadable'>): unknown {
+  if (message.isUnreadable) throw new SyntaxError('The body does not say what event it is.')
   if (typeof message.contentType !== 'string') throw new SyntaxError('The message has no content type.')
   if (!isJson(message.contentType)) return message.body
   if (!isUtf8(message.body)) throw new SyntaxError('The body is not UTF-8.')
@@ -134,6 +137,7 @@ class ReceivedEvent implements Event {
   readonly headers: Readonly<Record<string, string>>
   readonly body: Uint8Array
   readonly contentType: string
+  readonly #isUnreadable: boolean | undefined
   #parsed: { data: unknown } | undefined
 
   constructor(message: EventMessage) {
@@ -151,10 +155,12 @@ class ReceivedEvent implements Event {
     this.headers = message.headers
     this.body = message.body
     this.contentType = message.contentType
+    this.#isUnreadable = message.isUnreadable
   }
 
   get data(): unknown {
-    this.#parsed ??= { data: parseData(this) }
+    const { body, contentType } = this
+    this.#parsed ??= { data: parseData({ body, contentType, isUnreadable: this.#isUnreadable }) }
     return this.#parsed.data
   }
 }

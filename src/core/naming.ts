@@ -8,6 +8,8 @@ import { type EventMessage, textOf, toEvent } from './event.js'
  */
 export function nameResult(plan: CommandPlan, message: EventMessage): EventMessage | undefined {
   if (plan.outcomeOf(message.type) !== undefined) return message
+  // Nothing could say that it is none, and whoever waits for its operation would wait for the deadline.
+  if (message.isUnreadable && message.type === '') throw new SyntaxError('The answer cannot be read.')
   const { reply } = message
   // What has no value says nothing that could be looked at.
   const asked = reply?.isEmpty ? undefined : plan.definition.resultType?.(toEvent(message), reply)

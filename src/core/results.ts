@@ -109,9 +109,11 @@ export class Results {
   #sink(id: string): ResultSink {
     return {
       use: (named) => this.#wakeResult(id, named),
-      spoil: (plan, message, error) => {
-        this.#report(error)
-        return this.#settleNoting(id, this.#unsound(plan, message, error), message).then(ignore)
+      spoil: async (plan, message, error) => {
+        // The command's own function has failed, or else the answer alone is to blame.
+        if (!message.isUnreadable) this.#report(error)
+        const settled = await this.#settleNoting(id, this.#unsound(plan, message, error), message)
+        return isMalformed(settled) ? 'park' : 'ack'
       },
       refuse: () => DONE,
     }
@@ -247,7 +249,8 @@ export class Results {
   #unsound(command: CommandPlan, message: EventMessage, error: unknown): Ending {
     const isIssue = isGatewayError(error) && error.code === 'ERR_INVALID_INPUT'
     const why = isIssue ? 'it does not match its schema' : 'it cannot be told what it stands for'
-    const text = `The result event ${message.type} cannot be used: ${error instanceof SyntaxError ? 'it is not valid JSON' : why}.`
+    const broken = message.isUnreadable ? 'it is no CloudEvent' : 'it is not valid JSON'
+    const text = `The result event ${message.type || 'without a type'} cannot be used: ${error instanceof SyntaxError ? broken : why}.`
     return { state: 'failed', error: { code: 'ERR_MALFORMED_RESULT', message: text }, command: command.name }
   }
 

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import type { EventMessage } from '../core/event.js'
+import { type EventMessage, parseData } from '../core/event.js'
 import type { Transport } from '../core/transport.js'
 import { type ContractCase, type ContractOptions, refuses, toCases } from './contract.js'
 import { type MessageInit, type TransportCases, TransportKit } from './transport-kit.js'
@@ -124,6 +124,19 @@ const CONTENT: TransportCases = {
   "FM-C9 a body that cannot be parsed is none of the transport's business": async (kit) => {
     const got = await roundTrip(kit, { body: Buffer.from('{"half":') })
     assert.equal(got.contentType, 'application/json')
+  },
+  'FM-C9 of an event whose envelope cannot be read all is left that stands beside its body': async (kit) => {
+    const correlationId = kit.name('correlation')
+    const readers = [await kit.own(), await kit.recorder()]
+    await kit.answer({ correlationId, contentType: 'application/cloudevents+json', body: Buffer.from('{"half":') })
+    await kit.answer({})
+    for (const inbox of readers) {
+      // It holds up nothing that comes behind it.
+      await kit.until(() => inbox.ids.length === 2)
+      const got = inbox.messages.find((message) => message.correlationId === correlationId)
+      assert.equal(got?.type, kit.resultType)
+      assert.throws(() => parseData(got), SyntaxError)
+    }
   },
   'FM-H10 a header called __proto__ is a header like any other': async (kit) => {
     const headers = JSON.parse('{"__proto__":"polluted","constructor":"c","hasOwnProperty":"h"}')

@@ -175,6 +175,7 @@ export class QueueReader implements Part, Reader {
       done()
       return
     }
+    if (event.isUnreadable) count('poison')
     // Only answers to the queue itself come through the default exchange; recorders get a copy of all others.
     const delivery = { attempt: attemptOf(message), isDirect: message.fields.exchange === '' }
     try {
@@ -213,11 +214,16 @@ export class QueueReader implements Part, Reader {
       count('poison')
       return 'park'
     }
+    let settlement: Settlement
     try {
-      return (await onMessage(event, { attempt, isDirect: false })) ?? 'ack'
+      settlement = (await onMessage(event, { attempt, isDirect: false })) ?? 'ack'
     } catch {
       return 'requeue'
     }
+    if (!event.isUnreadable || settlement === 'requeue') return settlement
+    // It is to be found among the dead letters, whatever its handler says.
+    count('poison')
+    return 'park'
   }
 
   /** A message that is given back is delivered again at once, so it is kept for 10 ms, 20 ms up to 1 s before. */

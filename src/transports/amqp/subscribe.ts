@@ -40,7 +40,9 @@ async function readQueues({ subscription, onMessage }: Wanted, running: Running,
     concurrency: reading.kind === 'shared' ? (reading.concurrency ?? SHARED_CONCURRENCY) : OWN_PREFETCH,
     clock: settings.clock,
     link: running.reading,
-    parse: (message, source) => parse(message, { type: source.type, awaited }, shared),
+    parse: (message, source) => {
+      return parse(message, { type: source.type, awaited, takesUnreadable: channel === 'results' }, shared)
+    },
     probe: (queue) => running.publisher.publish(probeContent(), { exchange: '', key: queue, mandatory: false }),
     isBlocked: () => running.isBlocked,
     onClosed: (closed) => {
@@ -177,16 +179,23 @@ interface Expected {
   /** Where the queue has only one type. */
   readonly type?: string | undefined
   readonly awaited?: ReadonlySet<string>
+  /** True where an operation ends by what cannot be read, if it is known which. */
+  readonly takesUnreadable?: boolean
 }
 
 /**
  * The event of a message; where the message does not say its type, the queue or the routing key does. The default
  * exchange has names of queues for routing keys, which say nothing.
+ * @throws SyntaxError when the message cannot be read.
  */
 export function parse(message: AmqpMessage, expected: Expected, { settings, topology }: Shared): EventMessage {
   const { properties, content: body, fields } = message
   const key = fields.exchange === '' ? '' : topology.typeOf(fields.routingKey)
   const type = expected.type ?? key
   const isAwaited = expected.awaited?.has(type)
-  return binding.read({ properties, body }, { type, isAwaited, now: settings.clock.now(), tag: fields.deliveryTag })
+  const surroundings = { type, isAwaited, now: settings.clock.now(), tag: fields.deliveryTag }
+  const event = binding.read({ properties, body }, surroundings)
+  if (event.isUnreadable && (expected.takesUnreadable !== true || event.correlationId === undefined))
+    throw new SyntaxError('The body is no CloudEvent.')
+  return event
 }

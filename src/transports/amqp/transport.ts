@@ -117,7 +117,9 @@ export class RabbitTransport implements AmqpTransport {
     const shared = this.#shared
     const running = new Running(shared, (message, direct) => {
       try {
-        direct.deliver(parse(message, {}, shared))
+        const event = parse(message, { takesUnreadable: true }, shared)
+        if (event.isUnreadable) shared.count('poison')
+        direct.deliver(event)
       } catch {
         shared.count('poison')
       }

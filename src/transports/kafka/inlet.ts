@@ -81,7 +81,8 @@ export class Inlet {
 
   #finish(entry: Entry, settlement: Settlement): void {
     this.#running -= 1
-    if (settlement !== 'requeue') this.#parts.settled(entry, settlement)
+    // What cannot be read is to be found among the dead letters, whatever its handler says.
+    if (settlement !== 'requeue') this.#parts.settled(entry, entry.message.isUnreadable ? 'park' : settlement)
     else if (!this.#parts.isHopeless(entry)) this.#retry(entry)
     else this.#parts.settled(entry, 'park')
     this.pump()

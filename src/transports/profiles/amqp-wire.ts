@@ -34,8 +34,7 @@ export interface Surroundings {
 }
 
 /**
- * How events and messages are turned into one another: two pure functions. A header profile is such a pair. `read`
- * throws when the message is none that it can understand.
+ * How events and messages are turned into one another: two pure functions. A header profile is such a pair.
  */
 export interface AmqpBinding {
   write(message: EventMessage): AmqpContent

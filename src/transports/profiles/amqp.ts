@@ -95,7 +95,9 @@ function readCloudEvent(
 ): EventMessage | undefined {
   const { properties, body } = content
   if (isStructured(properties.contentType)) {
-    return { ...native.read(content, surroundings), ...readStructured(body) }
+    const read = native.read(content, surroundings)
+    const fields = readStructured(body) ?? { correlationId: correlationIn(properties), isUnreadable: true }
+    return { ...read, ...fields }
   }
   const table = properties.headers
   // Most results have no headers at all.
@@ -125,9 +127,8 @@ function withoutAttributes(headers: EventMessage['headers']): EventMessage['head
 function readOther(content: AmqpContent, surroundings: Surroundings, native: AmqpBinding): EventMessage {
   const read = native.read(content, surroundings)
   const { properties } = content
-  const table = properties.headers ?? {}
-  const get = (name: string) => (Object.hasOwn(table, name) ? headerText(table[name]) : undefined)
-  const correlationId = properties.correlationId ?? correlationOf(get, HEADERS)
+  const get = headersIn(properties)
+  const correlationId = correlationIn(properties)
   const found = surroundings.isAwaited ? unwrapped(content) : foundIn(content, get, read)
   if (found === undefined && correlationId === read.correlationId) return read
   const id = properties.messageId ?? tagged(read.id, found, surroundings)
@@ -135,6 +136,15 @@ function readOther(content: AmqpContent, surroundings: Surroundings, native: Amq
 }
 
 const HEADERS = [...PREFIXES.map((prefix) => `${prefix}correlationid`), ...COPIED]
+
+function headersIn({ headers }: AmqpProperties): (name: string) => string | undefined {
+  const table = headers ?? {}
+  return (name) => (Object.hasOwn(table, name) ? headerText(table[name]) : undefined)
+}
+
+function correlationIn(properties: AmqpProperties): string | undefined {
+  return properties.correlationId ?? correlationOf(headersIn(properties), HEADERS)
+}
 
 /** What makes an answer of another kind of worker; undefined for a message that says its type, or stands for one. */
 function foundIn(

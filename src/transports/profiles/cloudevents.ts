@@ -60,17 +60,17 @@ export function isStructured(contentType: string | undefined): boolean {
 }
 
 /**
- * Reads an event that is JSON as a whole; its data keep every digit.
- * @throws SyntaxError when it is no JSON, or lacks what every event has.
+ * Reads an event that is JSON as a whole; its data keep every digit. Undefined when it is no JSON, or lacks what every
+ * event has.
  */
-export function readStructured(body: Uint8Array): Partial<EventMessage> {
+export function readStructured(body: Uint8Array): Partial<EventMessage> | undefined {
   const members = membersOf(body)
   const attributes = new Map<string, string>()
   for (const [name, json] of members ?? []) {
     if (name !== 'data' && name !== 'data_base64') attributes.set(name, attributeText(json))
   }
-  if (!isCloudEvent(attributes)) throw new SyntaxError('The body is no CloudEvent.')
-  return { ...fromAttributes(attributes), ...dataOf(members, attributes.get('datacontenttype')) }
+  const data = dataOf(members, attributes.get('datacontenttype'))
+  return data !== undefined && isCloudEvent(attributes) ? { ...fromAttributes(attributes), ...data } : undefined
 }
 
 function attributeText(json: string): string {
@@ -80,7 +80,7 @@ function attributeText(json: string): string {
 
 function dataOf(members: ReadonlyMap<string, string> | undefined, contentType = 'application/json') {
   const base64 = members?.get('data_base64')
-  const body =
-    base64 === undefined ? Buffer.from(members?.get('data') ?? 'null') : Buffer.from(JSON.parse(base64), 'base64')
-  return { contentType, body }
+  if (base64 === undefined) return { contentType, body: Buffer.from(members?.get('data') ?? 'null') }
+  const text: unknown = JSON.parse(base64)
+  return typeof text === 'string' ? { contentType, body: Buffer.from(text, 'base64') } : undefined
 }

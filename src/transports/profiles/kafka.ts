@@ -37,7 +37,10 @@ export function withKafkaProfiles(native: KafkaBinding): KafkaBinding {
       if (read.type !== '' && read.correlationId !== undefined && !isStructured(read.contentType)) return read
       const headers = lastOf(record.headers)
       if (isStructured(headers.get('content-type')) && record.value !== null) {
-        return { ...read, ...readStructured(record.value) }
+        const fields = readStructured(record.value)
+        if (fields !== undefined) return { ...read, ...fields }
+        const type = isAwaited ? record.topic : read.type
+        return { ...correlated(read, headers), type, isUnreadable: true }
       }
       if (headers.has('ce_type')) return correlated(read, headers)
       return isAwaited ? { ...correlated(read, headers), type: record.topic } : readForeign({ record, read, headers })

@@ -47,15 +47,13 @@ async function startWorker(prefix: string, answer: Answer): Promise<void> {
 
 async function ask(answer: Answer, options: AmqpOptions = {}) {
   const prefix = uniquePrefix()
-  const gateway = createGateway({
-    transport: amqp({ url: AMQP_URL, client, prefix, ...options }),
-    store: memoryStore(),
-  })
+  const transport = amqp({ url: AMQP_URL, client, prefix, ...options })
+  const gateway = createGateway({ transport, store: memoryStore() })
   const command = gateway.command({ publish: 'A::Asked', outcomes: { 'A::Done': 'succeeded' } })
   await gateway.start()
   opened.push(() => gateway.close())
   await startWorker(prefix, answer)
-  return { reply: await command.request({ n: 1 }), gateway }
+  return { reply: await command.request({ n: 1 }), gateway, transport }
 }
 
 /** An event among others, with one property copied from the request. */
@@ -76,6 +74,31 @@ describe.skipIf(missing !== undefined)('a worker that knows nothing of this pack
     const { reply } = await ask(answer, options)
     expect(reply).toMatchObject({ kind: 'completed', event: { type: 'A::Done', data: { n: 1 } } })
   })
+
+  it.each([
+    ['to the exchange', {}, 2],
+    ['to reply_to', {}, 0],
+    ['to reply_to, which is the queue of the recorders', { replyTo: 'recorder' }, 1],
+    ['to reply_to, which is direct', { replies: 'direct' }, 0],
+  ] as const)(
+    'C9 that answers %s with a CloudEvent that is none: the operation fails at once',
+    async (where, options, parked) => {
+      const contentType = 'application/cloudevents+json'
+      const { reply, transport } = await ask(
+        (channel, { properties: { correlationId = '', replyTo = '' } }, prefix) => {
+          const content = Buffer.from('{"half":')
+          // One of nobody's operation, too.
+          if (where === 'to the exchange')
+            for (const id of ['unknown', correlationId])
+              channel.publish(`${prefix}.results`, 'A::Done', content, { correlationId: id, contentType })
+          else channel.sendToQueue(replyTo, content, { correlationId, contentType })
+        },
+        options,
+      )
+      expect(reply).toMatchObject({ kind: 'ended', operation: { error: { code: 'ERR_MALFORMED_RESULT' } } })
+      await until(() => transport.counters.parked === parked && transport.counters.poison > 0)
+    },
+  )
 
   it('S1 gets a reply_to without a slash and without a dot', async () => {
     let replyTo: string | undefined

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import type { EventMessage } from '../../../src/core/event.js'
+import { type EventMessage, parseData } from '../../../src/core/event.js'
 import type { Profile } from '../../../src/core/profile.js'
 import { binding as amqp } from '../../../src/transports/amqp/binding.js'
 import { binding as kafka } from '../../../src/transports/kafka/binding.js'
@@ -188,6 +188,29 @@ describe('answers', () => {
           })
           expect(Buffer.from(read.body).toString().trim()).toBe(data.trim())
         }
+      }),
+    )
+  })
+
+  it('FM-C9 that are no CloudEvents, as they say, keep the correlation id that stands beside the body', () => {
+    const broken = fc.oneof(
+      fc.uint8Array().map((bytes) => Buffer.from(bytes)),
+      fc.constantFrom('{}', '[]', '{"specversion":"1.0","id":"e","type":"Done"}').map((json) => Buffer.from(json)),
+      fc.constant(Buffer.from('{"specversion":"1.0","id":"e","type":"Done","source":"s","data_base64":1}')),
+    )
+    const contentType = 'application/cloudevents+json'
+    fc.assert(
+      fc.property(id, broken, fc.constantFrom('x-correlation-id', 'correlationid'), (correlationId, body, name) => {
+        const byProperty = amqp.read({ properties: { contentType, correlationId }, body }, surroundings)
+        const headers = { [name]: correlationId }
+        const byHeader = amqp.read({ properties: { contentType, headers }, body }, surroundings)
+        const list = [['content-type', Buffer.from(contentType)] as const, [name, Buffer.from(correlationId)] as const]
+        const record = { topic: 't', partition: 0, offset: 0n, key: null, timestamp: NOW, value: body, headers: list }
+        for (const read of [byProperty, byHeader, kafka.fromRecord(record)]) {
+          expect(read).toMatchObject({ correlationId, type: '', isUnreadable: true })
+          expect(() => parseData(read)).toThrow(SyntaxError)
+        }
+        expect(kafka.fromRecord(record, true).type).toBe('t')
       }),
     )
   })

@@ -132,6 +132,31 @@ describe('an answer without a type', () => {
     expect(world.errors.length).toBe(1)
   })
 
+  it.each(['shared', 'own'] as const)(
+    'FM-C9 that cannot be read ends the operation as malformed, and is parked by its recorder (%s copy first)',
+    async (first) => {
+      for (const command of [{}, { profile: spring() }]) {
+        const { ask, ended, world, transport, clock } = await open(command)
+        const { id } = await ask()
+        // Sound JSON that says nothing of an event.
+        const made = toMessage({ type: '', source: 'worker', correlationId: id, data: { n: 1 } }, clock)
+        const message = { ...made, isUnreadable: true }
+        for (const kind of first === 'own' ? (['own', 'shared'] as const) : (['shared', 'own'] as const))
+          expect(await transport.deliver(kind, message)).toBe(kind === 'shared' ? 'park' : undefined)
+        expect(await ended()).toMatchObject({ state: 'failed', error: 'ERR_MALFORMED_RESULT' })
+        expect(world.errors).toEqual([])
+      }
+    },
+  )
+
+  it('FM-C9 that cannot be read, and has the type of something else, ends nothing', async () => {
+    const { ask, ended, transport, clock } = await open({})
+    const { id } = await ask()
+    const made = toMessage({ type: 'Other', source: 'worker', correlationId: id, data: { n: 1 } }, clock)
+    await transport.deliver('shared', { ...made, isUnreadable: true })
+    expect((await ended()).state).toBe('running')
+  })
+
   it('of another class than any declared one, or with another id, ends nothing', async () => {
     const { ask, answer, ended, world } = await open({ profile: cloudEvents() })
     await ask()
