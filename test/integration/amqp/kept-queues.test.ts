@@ -102,9 +102,12 @@ async function openInstance({
   } as All)
   const errors: string[] = []
   things.on('error', ({ code }) => errors.push(code))
-  const kill = async (): Promise<void> => {
-    if (isAlive) await proxy.stop()
+  let dying: Promise<void> | undefined
+  const kill = (): Promise<void> => {
+    // At once: what is gone writes nothing more, however long its connections take to end.
     isAlive = false
+    dying ??= proxy.stop()
+    return dying
   }
   opened.push(async () => {
     await things.close()
@@ -397,14 +400,18 @@ describe.skipIf(missing !== undefined)('a read model that is fed from a queue of
   })
 
   it('begins anew when it was killed before its first snapshot', async () => {
-    const { instance, publish, numbers } = await open()
+    const { instance, publish, numbers, queue } = await open()
     let kill = async () => {}
     const first = await instance({
-      onWritten: () => kill(),
+      // Not waited for: the store of a read model has a second to answer.
+      onWritten: async () => void kill(),
       options: { load: () => [{ key: 'b', state: [0] }] },
     })
     kill = first.kill
     await expect(first.things.start()).rejects.toThrow('The process is gone.')
+    await first.kill()
+    // Its consumer is gone from the broker, too.
+    await lengthOf(queue())
     const second = await instance()
     await second.things.start()
     await publish(3)
