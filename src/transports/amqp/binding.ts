@@ -15,7 +15,9 @@ const LONG = { id: 'ra-id', type: 'ra-type', source: 'ra-source', contentType: '
 export const nativeBinding: AmqpBinding = { write, read }
 
 /** Writes by the profile of each message, and reads whatever workers of any profile answer. */
-export const binding = withAmqpProfiles(nativeBinding)
+export function bindingWith(correlationHeader?: string): AmqpBinding {
+  return withAmqpProfiles(nativeBinding, correlationHeader)
+}
 
 function write(message: EventMessage): AmqpContent {
   const { id, type, source, contentType, time, correlationId, replyTo } = message

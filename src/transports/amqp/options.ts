@@ -7,6 +7,7 @@ import {
   refuseUnknown,
   resolveNumbers,
 } from '../../core/options.js'
+import { bindingWith } from './binding.js'
 import type { AmqpClient, AmqpConnection } from './client.js'
 
 /** Where request events of one type go when their worker has an exchange or a queue of its own. */
@@ -43,6 +44,8 @@ export interface AmqpOptions {
     readonly exchange?: string
     /** Binding keys of the result events of workers that do not know where they are awaited. @default their types */
     readonly keys?: readonly string[]
+    /** A header in which workers carry the correlation id on events of their own. @default those that are usual */
+    readonly correlationHeader?: string
   }
   /** `direct` is RabbitMQ's direct reply-to: the least latency, but replies are lost with the connection. @default 'topic' */
   readonly replies?: 'topic' | 'direct'
@@ -103,6 +106,7 @@ export function resolveSettings(options: AmqpOptions) {
     ...{ ...numbers, ...repliesOf(options), url, socket, connection, client, prefix, waitForBroker, clock },
     requests: { ...requests, deliveryLimit },
     results,
+    binding: bindingWith(results.correlationHeader),
   }
 }
 
@@ -157,9 +161,10 @@ function checkRoute(name: string, route: RequestRoute): void {
 }
 
 function checkResults(results: NonNullable<AmqpOptions['results']>): void {
-  refuseUnknown(results, ['exchange', 'keys'], 'results of amqp()')
-  const { exchange, keys = [] } = results
+  refuseUnknown(results, ['exchange', 'keys', 'correlationHeader'], 'results of amqp()')
+  const { exchange, keys = [], correlationHeader } = results
   checkName('results.exchange', exchange)
+  checkName('results.correlationHeader', correlationHeader, 'the name of a header')
   if (!Array.isArray(keys) || keys.some((key) => typeof key !== 'string' || key === ''))
     throw configError('results.keys', keys, "a list of binding keys, such as ['users.#']")
 }

@@ -3,7 +3,6 @@ import type { EventMessage } from '../../core/event.js'
 import { createId } from '../../core/ids.js'
 import type { Reader, ReplayStart } from '../../core/transport.js'
 import { lingersMs, notAlone, whenAlone } from './alone.js'
-import { binding } from './binding.js'
 import type { AmqpChannel, AmqpMessage } from './client.js'
 import { KeptReader } from './kept.js'
 import { markerContent, markerId } from './marker.js'
@@ -194,7 +193,7 @@ export function parse(message: AmqpMessage, expected: Expected, { settings, topo
   const type = expected.type ?? key
   const isAwaited = expected.awaited?.has(type)
   const surroundings = { type, isAwaited, now: settings.clock.now(), tag: fields.deliveryTag }
-  const event = binding.read({ properties, body }, surroundings)
+  const event = settings.binding.read({ properties, body }, surroundings)
   if (event.isUnreadable && (expected.takesUnreadable !== true || event.correlationId === undefined))
     throw new SyntaxError('The body is no CloudEvent.')
   return event

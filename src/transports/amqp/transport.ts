@@ -8,7 +8,6 @@ import type {
   Transport,
   TransportListener,
 } from '../../core/transport.js'
-import { binding } from './binding.js'
 import { unavailable } from './failures.js'
 import type { AmqpSettings } from './options.js'
 import { DIRECT } from './publisher.js'
@@ -92,7 +91,8 @@ export class RabbitTransport implements AmqpTransport {
       const { publishing, publisher } = this.#opened()
       if (publishing.blocked !== undefined) throw publishing.blocked
       if (message.body.length > this.maxBodyBytes) throw tooLarge(message, this.maxBodyBytes)
-      const { topology } = this.#shared
+      const { topology, settings } = this.#shared
+      const { binding } = settings
       return channel === 'requests'
         ? publisher.publish(binding.write(this.#addressed(message)), topology.requestAddress(message.type))
         : publisher.publish(binding.write(message), topology.resultAddress(message.type, replyTo))

@@ -47,7 +47,9 @@ const RESERVED: ReadonlySet<string> = new Set([...FIELD_OF.keys(), TIME, VERSION
 export const native: KafkaBinding = { name: 'native', toRecord, fromRecord }
 
 /** Writes by the profile of each message, and reads whatever workers of any profile answer. */
-export const binding: KafkaBinding = withKafkaProfiles(native)
+export function bindingWith(correlationHeader?: string): KafkaBinding {
+  return withKafkaProfiles(native, correlationHeader)
+}
 
 function toRecord(message: EventMessage, topic: string): OutgoingRecord {
   const headers: [string, Buffer][] = [[VERSION, VERSION_1]]

@@ -1,7 +1,7 @@
 import { type Clock, systemClock } from '../../core/clock.js'
 import { checkClock, configError, refuseUnknown, resolveNumbers } from '../../core/options.js'
 import type { KafkaBinding } from '../profiles/kafka-wire.js'
-import { binding } from './binding.js'
+import { bindingWith } from './binding.js'
 import type { KafkaClient, OptionNames } from './client.js'
 import { platformatic } from './platformatic/index.js'
 import type { KafkaTopics } from './topics.js'
@@ -19,6 +19,8 @@ export interface KafkaOptions {
   readonly maxBodyBytes?: number
   /** How many produce calls may be under way; what comes meanwhile goes together in the next one. @default 5 */
   readonly inFlight?: number
+  /** A header in which workers carry the correlation id on events of their own. @default those that are usual */
+  readonly correlationHeader?: string
   readonly clock?: Clock
 }
 
@@ -42,7 +44,7 @@ const OF_BROKERS: OptionNames = {
 }
 
 const NUMBERS = { maxBodyBytes: [1_000_000, 1, 1_000_000_000], inFlight: [5, 1, 100] } as const
-const NAMES = [...Object.keys(NUMBERS), 'brokers', 'client', 'topics', 'groupPrefix', 'clock']
+const NAMES = [...Object.keys(NUMBERS), 'brokers', 'client', 'topics', 'groupPrefix', 'correlationHeader', 'clock']
 
 /**
  * Checks the options and fills in the defaults.
@@ -50,14 +52,16 @@ const NAMES = [...Object.keys(NUMBERS), 'brokers', 'client', 'topics', 'groupPre
  */
 export function resolveKafkaOptions(options: KafkaOptions): KafkaSettings {
   refuseUnknown(options, NAMES, 'kafka()')
-  const { topics, groupPrefix = '', clock = systemClock } = options
+  const { topics, groupPrefix = '', correlationHeader, clock = systemClock } = options
   if (typeof groupPrefix !== 'string' || !/^[A-Za-z0-9._-]{0,100}$/.test(groupPrefix))
     throw configError('groupPrefix', groupPrefix, 'up to 100 letters, digits, dots, hyphens and underscores')
+  if (correlationHeader !== undefined && (typeof correlationHeader !== 'string' || correlationHeader === ''))
+    throw configError('correlationHeader', correlationHeader, 'the name of a header')
   checkClock(clock)
   const numbers = resolveNumbers(NUMBERS, { ...options })
   const client = clientOf(options)
   const optionNames = options.brokers === undefined ? (client.optionNames ?? OF_CLIENT) : OF_BROKERS
-  return { ...numbers, client, optionNames, topics, groupPrefix, clock, binding }
+  return { ...numbers, client, optionNames, topics, groupPrefix, clock, binding: bindingWith(correlationHeader) }
 }
 
 function clientOf({ brokers, client }: KafkaOptions): KafkaClient {

@@ -2,7 +2,7 @@ import { GatewayError } from '../../core/errors.js'
 import type { EventMessage } from '../../core/event.js'
 import { wireName } from './amqp-headers.js'
 import type { AmqpBinding, AmqpContent, AmqpProperties, Surroundings } from './amqp-wire.js'
-import { COPIED, correlationOf, type Found, headerText, VALUE } from './answer.js'
+import { copiedHeaders, correlationOf, type Found, headerText, VALUE } from './answer.js'
 import { fromAttributes, isAttribute, isCloudEvent, isStructured, readStructured, toAttributes } from './cloudevents.js'
 import { readEnvelope, writeEnvelope } from './nest.js'
 import { readTypeId, TYPE_ID } from './spring.js'
@@ -15,9 +15,12 @@ const TAG_DIGITS = 15
 
 /**
  * A binding that also writes as other workers expect it, by the profile of the message, and reads what they answer,
- * whatever was asked: `native` is left what no other profile knows.
+ * whatever was asked: `native` is left what no other profile knows. `correlationHeader` is one more header that may
+ * carry the correlation id.
  */
-export function withAmqpProfiles(native: AmqpBinding): AmqpBinding {
+export function withAmqpProfiles(native: AmqpBinding, correlationHeader?: string): AmqpBinding {
+  const correlations = [...PREFIXES.map((prefix) => `${prefix}correlationid`), ...copiedHeaders(correlationHeader)]
+  const reading: Reading = { native, correlations }
   return {
     write(message) {
       const { profile } = message
@@ -26,7 +29,7 @@ export function withAmqpProfiles(native: AmqpBinding): AmqpBinding {
       return WRITERS[profile.name](addressed, native)
     },
     read(content, surroundings) {
-      return readCloudEvent(content, surroundings, native) ?? readOther(content, surroundings, native)
+      return readCloudEvent(content, surroundings, reading) ?? readOther(content, surroundings, reading)
     },
   }
 }
@@ -91,12 +94,12 @@ function headersOf(
 function readCloudEvent(
   content: AmqpContent,
   surroundings: Surroundings,
-  native: AmqpBinding,
+  { native, correlations }: Reading,
 ): EventMessage | undefined {
   const { properties, body } = content
   if (isStructured(properties.contentType)) {
     const read = native.read(content, surroundings)
-    const fields = readStructured(body) ?? { correlationId: correlationIn(properties), isUnreadable: true }
+    const fields = readStructured(body) ?? { correlationId: correlationIn(properties, correlations), isUnreadable: true }
     return { ...read, ...fields }
   }
   const table = properties.headers
@@ -124,26 +127,30 @@ function withoutAttributes(headers: EventMessage['headers']): EventMessage['head
   return kept
 }
 
-function readOther(content: AmqpContent, surroundings: Surroundings, native: AmqpBinding): EventMessage {
+interface Reading {
+  readonly native: AmqpBinding
+  /** The headers in which the correlation id may be, in their order. */
+  readonly correlations: readonly string[]
+}
+
+function readOther(content: AmqpContent, surroundings: Surroundings, { native, correlations }: Reading): EventMessage {
   const read = native.read(content, surroundings)
   const { properties } = content
   const get = headersIn(properties)
-  const correlationId = correlationIn(properties)
+  const correlationId = correlationIn(properties, correlations)
   const found = surroundings.isAwaited ? unwrapped(content) : foundIn(content, get, read)
   if (found === undefined && correlationId === read.correlationId) return read
   const id = properties.messageId ?? tagged(read.id, found, surroundings)
   return { ...read, correlationId, ...found, id }
 }
 
-const HEADERS = [...PREFIXES.map((prefix) => `${prefix}correlationid`), ...COPIED]
-
 function headersIn({ headers }: AmqpProperties): (name: string) => string | undefined {
   const table = headers ?? {}
   return (name) => (Object.hasOwn(table, name) ? headerText(table[name]) : undefined)
 }
 
-function correlationIn(properties: AmqpProperties): string | undefined {
-  return properties.correlationId ?? correlationOf(headersIn(properties), HEADERS)
+function correlationIn(properties: AmqpProperties, correlations: readonly string[]): string | undefined {
+  return properties.correlationId ?? correlationOf(headersIn(properties), correlations)
 }
 
 /** What makes an answer of another kind of worker; undefined for a message that says its type, or stands for one. */

@@ -38,11 +38,12 @@ function unquoted(value: string): string {
   return /^"[^"\\]*"$/.test(value) ? value.slice(1, -1) : value
 }
 
-/** Headers of any stack that carry the id on an event which the worker publishes by itself. */
-export const COPIED = [
-  'correlationid',
-  'correlation-id',
-  'x-correlation-id',
-  'correlationId',
-  'correlation_id',
-] as const
+/**
+ * Headers of any stack that carry the id on an event which the worker publishes by itself. The one that the user names
+ * comes before those that are guessed, as they may hold some other id.
+ */
+export function copiedHeaders(named: string | undefined): readonly string[] {
+  return named === undefined ? COPIED : [named, ...COPIED]
+}
+
+const COPIED = ['correlationid', 'correlation-id', 'x-correlation-id', 'correlationId', 'correlation_id'] as const

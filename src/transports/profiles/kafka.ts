@@ -1,6 +1,6 @@
 import type { EventMessage } from '../../core/event.js'
 import type { ReplyNote } from '../../core/profile.js'
-import { COPIED, correlationOf, type Found, headerText, nothing } from './answer.js'
+import { copiedHeaders, correlationOf, type Found, headerText, nothing } from './answer.js'
 import { isStructured, readStructured } from './cloudevents.js'
 import type { Header, IncomingRecord, KafkaBinding, OutgoingRecord } from './kafka-wire.js'
 import { NEST_END, NEST_ERROR, readMarkers } from './nest.js'
@@ -10,15 +10,17 @@ const CORRELATION_ID = 'kafka_correlationId'
 const REPLY_TOPIC = 'kafka_replyTopic'
 const ZILLA_ID = 'zilla:correlation-id'
 /** Where workers of several stacks put the id of the request, beside CloudEvents, which native reads. */
-const CORRELATIONS = [CORRELATION_ID, ZILLA_ID, 'REPLY_CORRELATION_ID', ...COPIED]
+const CORRELATIONS = [CORRELATION_ID, ZILLA_ID, 'REPLY_CORRELATION_ID']
 const OFFSET_DIGITS = 20
 const ONE_VALUE: ReplyNote = Object.freeze({ isLast: false, isEmpty: false })
 
 /**
  * A binding that also writes as other workers expect it, by the profile of the message, and reads what they answer,
  * whatever was asked: `native` is left what no other profile knows, CloudEvents in binary mode included.
+ * `correlationHeader` is one more header that may carry the correlation id.
  */
-export function withKafkaProfiles(native: KafkaBinding): KafkaBinding {
+export function withKafkaProfiles(native: KafkaBinding, correlationHeader?: string): KafkaBinding {
+  const correlations = [...CORRELATIONS, ...copiedHeaders(correlationHeader)]
   return {
     name: native.name,
     toRecord(message, topic) {
@@ -36,14 +38,15 @@ export function withKafkaProfiles(native: KafkaBinding): KafkaBinding {
       // Most results: nothing is left to look for.
       if (read.type !== '' && read.correlationId !== undefined && !isStructured(read.contentType)) return read
       const headers = lastOf(record.headers)
+      const correlated = withCorrelation(read, headers, correlations)
       if (isStructured(headers.get('content-type')) && record.value !== null) {
         const fields = readStructured(record.value)
         if (fields !== undefined) return { ...read, ...fields }
         const type = isAwaited ? record.topic : read.type
-        return { ...correlated(read, headers), type, isUnreadable: true }
+        return { ...correlated, type, isUnreadable: true }
       }
-      if (headers.has('ce_type')) return correlated(read, headers)
-      return isAwaited ? { ...correlated(read, headers), type: record.topic } : readForeign({ record, read, headers })
+      if (headers.has('ce_type')) return correlated
+      return isAwaited ? { ...correlated, type: record.topic } : readForeign(record, correlated, headers)
     },
   }
 }
@@ -77,23 +80,20 @@ function lastOf(headers: readonly Header[]): ReadonlyMap<string, string> {
   return new Map(headers.map(([name, value]) => [name, headerText(value) ?? '']))
 }
 
-interface Foreign {
-  readonly record: IncomingRecord
-  readonly read: EventMessage
-  readonly headers: ReadonlyMap<string, string>
-}
-
-function readForeign({ record, read, headers }: Foreign): EventMessage {
+function readForeign(record: IncomingRecord, read: EventMessage, headers: ReadonlyMap<string, string>): EventMessage {
   const found = foundIn(record, headers)
   const { topic, partition, offset } = record
   // Ids sort as the records do: of one answer several values may have the same time.
   const id = `${topic}/${partition}/${String(offset).padStart(OFFSET_DIGITS, '0')}`
-  return { ...correlated(read, headers), type: topic, ...found, id }
+  return { ...read, type: topic, ...found, id }
 }
 
-function correlated(read: EventMessage, headers: ReadonlyMap<string, string>): EventMessage {
-  const correlationId =
-    read.correlationId ?? correlationOf((name) => headers.get(name), CORRELATIONS) ?? read.causationId
+function withCorrelation(
+  read: EventMessage,
+  headers: ReadonlyMap<string, string>,
+  names: readonly string[],
+): EventMessage {
+  const correlationId = read.correlationId ?? correlationOf((name) => headers.get(name), names) ?? read.causationId
   return { ...read, correlationId }
 }
 

@@ -2,10 +2,12 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { type EventMessage, parseData } from '../../../src/core/event.js'
 import type { Profile } from '../../../src/core/profile.js'
-import { binding as amqp } from '../../../src/transports/amqp/binding.js'
-import { binding as kafka } from '../../../src/transports/kafka/binding.js'
+import { bindingWith as amqpBinding } from '../../../src/transports/amqp/binding.js'
+import { bindingWith as kafkaBinding } from '../../../src/transports/kafka/binding.js'
 import { membersOf } from '../../../src/transports/profiles/json.js'
 
+const amqp = amqpBinding()
+const kafka = kafkaBinding()
 const NOW = 1_767_225_600_000
 const surroundings = { type: '', now: NOW }
 /** Those of our own headers among them: an application may use such a name too. */

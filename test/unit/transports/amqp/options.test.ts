@@ -36,6 +36,7 @@ describe('the options of amqp()', () => {
     [{ url, replay: { maxBytes: '1GB' } }, /^maxBytes is "1GB"/],
     [{ url, results: { keys: 'users.#' } }, /^results\.keys is "users\.#"; allowed is a list/],
     [{ url, results: { keys: [1] } }, /^results\.keys is/],
+    [{ url, results: { correlationHeader: 5 } }, /^results\.correlationHeader is 5; allowed is the name of a header/],
     [{ url, results: { exchange: '' } }, /^results\.exchange is ""/],
     [{ url, requests: { exchange: 5 } }, /^requests\.exchange is 5/],
     [{ url, requests: { routes: { A: 'q' } } }, /^requests\.routes: A is "q"; allowed is { exchange, key }/],
@@ -66,7 +67,7 @@ describe('the options of amqp()', () => {
     [{ url, replay: { maxAge: '12h' } }],
     [{ url, replies: 'direct' }],
     [{ url, replyTo: 'recorder' }],
-    [{ url, results: { keys: ['users.#'] } }],
+    [{ url, results: { keys: ['users.#'], correlationHeader: 'request' } }],
     [{ url, requests: { routes: { A: { key: 'q' }, B: { exchange: 'x', key: '' } }, queues: { C: 'q' } } }],
   ])('%o is taken', (options) => {
     expect(refusal(options)).toBe('it was taken')

@@ -21,6 +21,7 @@ it.each([
   [{ topics, client: {} }, /^client is an object with nothing in it/],
   [{ topics, brokers, gruopPrefix: 'x' }, /kafka\(\) has no option "gruopPrefix"/],
   [{ topics, brokers, groupPrefix: 5 }, /^groupPrefix is 5/],
+  [{ topics, brokers, correlationHeader: '' }, /^correlationHeader is ""; allowed is the name of a header/],
   [{ topics, brokers, clock: {} }, /^clock is/],
   [{ brokers }, /^topics is undefined/],
   [{ brokers, topics: { ...topics, result: 'x' } }, /topics has no option "result"/],
@@ -34,6 +35,7 @@ it.each([
 
 it.each([
   [{ brokers, topics }],
+  [{ brokers, topics, correlationHeader: 'request' }],
   [{ brokers, topics: { requests: () => 'x', results: { A: 'a', B: 'b' }, replyTo: 'a' } }],
 ])('kafka(%o) is taken', (options) => {
   expect(make(options)).toBe('kafka')
