@@ -8,6 +8,7 @@ import type { Because } from './lifecycle.js'
 import type { Idempotency, NewOperation } from './operation.js'
 import { checkWait } from './options.js'
 import type { GatewayParts } from './parts.js'
+import { withLifetime } from './profile.js'
 import { joinTrace } from './trace.js'
 
 /** The options of a request with the time at which it came. */
@@ -89,14 +90,14 @@ export class Admission {
     const key = keyOf(command, input)
     const type = command.name
     const source = settings.service
-    const { profile } = command.definition
+    const { operationTtlMs: ttlMs, retentionMs } = settings
+    const profile = withLifetime(command.definition.profile, ttlMs)
     // One literal, without a spread, which costs several times as much.
     const request = toMessage(
       { id, correlationId: id, type, source, key, headers, tenant, profile, traceparent, tracestate, data: input },
       clock,
     )
     this.#checkSize(request)
-    const { operationTtlMs: ttlMs, retentionMs } = settings
     return {
       id,
       command: type,

@@ -16,6 +16,8 @@ export interface Profile {
   readonly typeId?: string | undefined
   /** Nest: what the worker's `@MessagePattern` or `@EventPattern` names. @default the type of the request event */
   readonly pattern?: string | Readonly<Record<string, unknown>> | undefined
+  /** CloudEvents: how long after its time a request event expires; the gateway fills it in. */
+  readonly lifetimeMs?: number | undefined
 }
 
 /** Which way the answer takes; see `Profile`. @default 'reply' */
@@ -34,6 +36,11 @@ export function spring(options: Answers & Pick<Profile, 'typeId'> = {}): Profile
 /** For workers written with `@nestjs/microservices`; those with `@EventPattern` answer by `'event'`. */
 export function nest(options: Answers & Pick<Profile, 'pattern'> = {}): Profile {
   return made('nest', options)
+}
+
+/** A profile with the life of an operation, where requests say when that ends. */
+export function withLifetime(profile: Profile | undefined, lifetimeMs: number): Profile | undefined {
+  return profile?.name === 'cloudevents' ? { ...profile, lifetimeMs } : profile
 }
 
 function made(name: ProfileName, options: Partial<Profile>): Profile {

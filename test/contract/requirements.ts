@@ -7,8 +7,8 @@ export type Requirement = { readonly summary: string } & (
   | { readonly notOurs: string }
 )
 
-/** Every requirement of the parts A to H and L, by its id. */
-export const REQUIREMENTS: Readonly<Record<string, Requirement>> = {
+/** Every requirement of the parts A to H and L, which HTTP clients see, by its id. */
+export const HTTP_REQUIREMENTS: Readonly<Record<string, Requirement>> = {
   // A. The grammar of Prefer (RFC 7240).
   A01: { summary: 'preference names compare in any case', test: 'src/testing/http' },
   A02: { summary: 'parameter names compare in any case', test: 'test/unit/http/prefer.test.ts' },

@@ -14,8 +14,8 @@ export function titlesOf(path: string, text: string): string[] {
   return titles
 }
 
-const REQUIREMENT = /^[A-HL]\d\d$/
-const OTHER_ID = /^(?:FM-[A-Z]\d+|[IJKM-Q]\d\d)$/
+const REQUIREMENT = /^[A-HLMNPQ]\d\d$/
+const OTHER_ID = /^(?:FM-[A-Z]\d+|[IJKO]\d\d)$/
 
 /** The requirements with which a title begins: `D13 FM-H26 D14 …` has two. */
 export function requirementsOf(title: string): string[] {

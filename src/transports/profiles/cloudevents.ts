@@ -28,7 +28,17 @@ export function toAttributes(message: EventMessage): Attributes {
     const value = message[field as keyof typeof FIELDS]
     if (value !== undefined) attributes.set(name, value)
   }
+  const expiry = expiryOf(message)
+  if (expiry !== undefined) attributes.set(EXPIRY, expiry)
   return attributes.set('time', new Date(message.time).toISOString())
+}
+
+/** The attribute of `expiryOf`; to a reader it is a header like any other. */
+export const EXPIRY = 'expirytime'
+
+/** When nobody awaits the result of a request any longer. */
+export function expiryOf({ time, profile }: EventMessage): string | undefined {
+  return profile?.lifetimeMs === undefined ? undefined : new Date(time + profile.lifetimeMs).toISOString()
 }
 
 /** True when the four that every event has are there; without them it is no CloudEvent. */

@@ -1,7 +1,7 @@
 import type { EventMessage } from '../../core/event.js'
 import type { ReplyNote } from '../../core/profile.js'
 import { copiedHeaders, correlationOf, type Found, headerText, nothing } from './answer.js'
-import { isStructured, readStructured } from './cloudevents.js'
+import { EXPIRY, expiryOf, isStructured, readStructured } from './cloudevents.js'
 import type { Header, IncomingRecord, KafkaBinding, OutgoingRecord } from './kafka-wire.js'
 import { NEST_END, NEST_ERROR, readMarkers } from './nest.js'
 import { readTypeId, TYPE_ID } from './spring.js'
@@ -31,7 +31,7 @@ export function withKafkaProfiles(native: KafkaBinding, correlationHeader?: stri
       const record = native.toRecord(addressed, topic)
       return profile.name === 'native'
         ? record
-        : { ...record, headers: [...record.headers, ...replyHeaders(addressed)] }
+        : { ...record, headers: [...record.headers, ...expiryHeaders(message), ...replyHeaders(addressed)] }
     },
     fromRecord(record, isAwaited = false) {
       const read = native.fromRecord(record)
@@ -66,6 +66,11 @@ function writeForeign(message: EventMessage, topic: string): OutgoingRecord {
   for (const [name, value] of replyHeaders(message)) headers.set(name, value)
   const value = Buffer.from(body.buffer, body.byteOffset, body.byteLength)
   return { topic, key: key === undefined ? null : Buffer.from(key), value, headers: [...headers] }
+}
+
+function expiryHeaders(message: EventMessage): [string, Buffer][] {
+  const expiry = expiryOf(message)
+  return expiry === undefined ? [] : [[`ce_${EXPIRY}`, Buffer.from(expiry)]]
 }
 
 function replyHeaders({ correlationId, replyTo }: EventMessage): [string, Buffer][] {

@@ -139,7 +139,7 @@ describe.skipIf(missing !== undefined)('RabbitMQ in bad weather', () => {
     await arrives(transport, ids)
   }, 60_000)
 
-  it('C3 what came for an instance while its connection was away reaches it afterwards', async () => {
+  it('FM-C3 what came for an instance while its connection was away reaches it afterwards', async () => {
     const proxy = await TcpProxy.start(AMQP_URL)
     opened.push(() => proxy.stop())
     const prefix = uniquePrefix()
@@ -170,7 +170,7 @@ describe.skipIf(missing !== undefined)('RabbitMQ in bad weather', () => {
     proxy.isDeaf = false
   })
 
-  it('B10 a connection that is silent is given up', async () => {
+  it('FM-B10 a connection that is silent is given up', async () => {
     const proxy = await TcpProxy.start(AMQP_URL)
     opened.push(() => proxy.stop())
     const { transport, told } = await started({ url: proxy.through(AMQP_URL), heartbeatSeconds: 1 })
@@ -200,7 +200,7 @@ describe.skipIf(missing !== undefined)('RabbitMQ in bad weather', () => {
     expect(channels).toBe(before)
   })
 
-  it('B10 a broker that falls silent in the middle of a repair costs the connection, and the repair is tried again', async () => {
+  it('FM-B10 a broker that falls silent in the middle of a repair costs the connection, and the repair is tried again', async () => {
     const proxy = await TcpProxy.start(AMQP_URL)
     opened.push(() => proxy.stop())
     let isArmed = false
@@ -246,7 +246,7 @@ describe.skipIf(missing !== undefined)('RabbitMQ in bad weather', () => {
     await arrives(transport, ids)
   }, 30_000)
 
-  it('C20 an own queue that is deleted is declared and bound again', async () => {
+  it('FM-C20 an own queue that is deleted is declared and bound again', async () => {
     const { transport, told } = await started()
     const { ids } = await collect(transport)
     await arrives(transport, ids)
@@ -349,7 +349,7 @@ describe.skipIf(missing !== undefined)('RabbitMQ in bad weather', () => {
     expect(attempts).toEqual([1, 2, 3])
   })
 
-  it('G10 a replay whose connection is reset goes on where it was: nothing is left out, nothing comes twice', async () => {
+  it('FM-G10 a replay whose connection is reset goes on where it was: nothing is left out, nothing comes twice', async () => {
     const proxy = await TcpProxy.start(AMQP_URL)
     opened.push(() => proxy.stop())
     const prefix = uniquePrefix()
@@ -393,7 +393,7 @@ describe.skipIf(missing !== undefined)('RabbitMQ in bad weather', () => {
     await expect(admin((channel) => channel.checkQueue(queue))).rejects.toThrow(/NOT_FOUND/)
   })
 
-  it('H10 a header table under __proto__ gives nobody a prototype', async () => {
+  it('FM-H10 a header table under __proto__ gives nobody a prototype', async () => {
     const { transport } = await started()
     const got: { headers: Readonly<Record<string, string>> }[] = []
     await transport.subscribe(
@@ -414,7 +414,7 @@ describe.skipIf(missing !== undefined)('RabbitMQ in bad weather', () => {
     expect(Object.entries(got[0]?.headers ?? {})).toEqual([['fine', 'yes']])
   })
 
-  it('B5 a request for which nobody is there is answered at once, and nothing of it stays', async () => {
+  it('P08 FM-B5 a request for which nobody is there is answered at once, and nothing of it stays', async () => {
     const gateway = createGateway({ transport: make(), store: memoryStore() })
     const command = gateway.command({ publish: 'A::Asked', outcomes: { 'A::Done': 'succeeded' } })
     await gateway.start()
@@ -423,7 +423,7 @@ describe.skipIf(missing !== undefined)('RabbitMQ in bad weather', () => {
     expect(reply).toMatchObject({ kind: 'ended', operation: { error: { code: 'ERR_PUBLISH_REJECTED' } } })
   })
 
-  it('B13 a request that is too large is refused before anything is written', async () => {
+  it('FM-B13 a request that is too large is refused before anything is written', async () => {
     const gateway = createGateway({ transport: make({ maxBodyBytes: 1000 }), store: memoryStore() })
     const command = gateway.command({ publish: 'A::Asked', outcomes: { 'A::Done': 'succeeded' } })
     await gateway.start()

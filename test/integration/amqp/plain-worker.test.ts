@@ -69,7 +69,7 @@ describe.skipIf(missing !== undefined)('a worker that knows nothing of this pack
     ['publishes an event with the correlation id to the exchange', toTheExchange, {}],
     ['answers to reply_to', toTheSender, {}],
     ['answers to reply_to, which is the queue of the recorders', toTheSender, { replyTo: 'recorder' }],
-    ['answers to reply_to, which is direct', toTheSender, { replies: 'direct' }],
+    ['P02 answers to reply_to, which is direct', toTheSender, { replies: 'direct' }],
   ] as const)('%s', async (_, answer, options) => {
     const { reply } = await ask(answer, options)
     expect(reply).toMatchObject({ kind: 'completed', event: { type: 'A::Done', data: { n: 1 } } })

@@ -49,7 +49,7 @@ for (const release of Object.keys(NEST) as NestRelease[]) {
       await topics?.remove()
     }, 60_000)
 
-    it('INTEROP-N5 INTEROP-K3 INTEROP-K7 reply to the sender: success, without a partition', async () => {
+    it('Q04 INTEROP-N5 INTEROP-K3 INTEROP-K7 reply to the sender: success, without a partition', async () => {
       const answer = await asking.post(name('create'), { username: 'ada' })
       expect([answer.status, JSON.parse(answer.body)]).toEqual([200, { id: 'user-ada', username: 'ada' }])
     })
@@ -97,7 +97,7 @@ for (const release of Object.keys(NEST) as NestRelease[]) {
       expect([answer.status, JSON.parse(answer.body).data]).toEqual([409, { reason: 'interrupted' }])
     })
 
-    it('INTEROP-K5 an event that the worker publishes by itself: success and negative answer', async () => {
+    it('Q13 INTEROP-K5 an event that the worker publishes by itself: success and negative answer', async () => {
       const good = await asking.post(name('import'), { username: 'ada' })
       expect([good.status, JSON.parse(good.body)]).toEqual([200, { id: 'user-ada', username: 'ada' }])
       const bad = await asking.post(name('import'), { username: 'taken' })

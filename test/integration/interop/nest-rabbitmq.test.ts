@@ -46,7 +46,7 @@ for (const release of Object.keys(NEST) as NestRelease[]) {
       await removeWorkers(name)
     }, 60_000)
 
-    it('INTEROP reply to the sender: success', async () => {
+    it('P13 INTEROP reply to the sender: success', async () => {
       const answer = await asking.post(name('create'), { username: 'ada' })
       expect([answer.status, JSON.parse(answer.body)]).toEqual([200, { id: 'user-ada', username: 'ada' }])
     })

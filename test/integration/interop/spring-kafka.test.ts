@@ -38,12 +38,12 @@ describe.skipIf(skipped)('a Spring Boot 3.5 worker on Kafka, unchanged', () => {
     await topics?.remove()
   }, 60_000)
 
-  it.each(KINDS)('INTEROP-K1 INTEROP-K2 INTEROP-N5 %s: success keeps every digit of a Java long', async (kind) => {
+  it.each(KINDS)('Q03 INTEROP-K1 INTEROP-K2 INTEROP-N5 %s: success keeps every digit of a Java long', async (kind) => {
     const answer = await asking.post(kind, { username: 'ada' })
     expect([answer.status, answer.body]).toEqual([200, '{"id":"user-ada","username":"ada","number":9007199254740993}'])
   })
 
-  it('INTEROP a worker that chooses by __TypeId__ gets it as bytes', async () => {
+  it('Q14 INTEROP a worker that chooses by __TypeId__ gets it as bytes', async () => {
     const answer = await asking.post('typed', { username: 'ada' })
     expect([answer.status, JSON.parse(answer.body).id]).toEqual([200, 'user-ada'])
   })

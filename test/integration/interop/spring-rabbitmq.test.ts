@@ -70,7 +70,7 @@ describe.skipIf(skipped)('a Spring Boot 3.5 worker on RabbitMQ, unchanged', () =
     expect([bad.status, JSON.parse(bad.body).data]).toEqual([409, { reason: 'mine' }])
   })
 
-  it('INTEROP an exception that is returned is a failure, and neither its text nor its stack is shown', async () => {
+  it('P14 INTEROP an exception that is returned is a failure, and neither its text nor its stack is shown', async () => {
     const answer = await asking.post('risky', { username: 'boom' })
     expect([answer.status, JSON.parse(answer.body)]).toMatchObject([
       500,
@@ -83,7 +83,7 @@ describe.skipIf(skipped)('a Spring Boot 3.5 worker on RabbitMQ, unchanged', () =
     ['boom', 'nothing'].map((who) => [kind, who] as const),
   )
   it.each([...silent, ['risky', 'nothing'] as const])(
-    'INTEROP-S2 %s %s: no answer at all, so the deadline of the operation answers',
+    'P14 INTEROP-S2 %s %s: no answer at all, so the deadline of the operation answers',
     async (kind, username) => {
       expect(await asking.ended(kind, { username })).toMatchObject({ state: 'expired', result: undefined })
     },

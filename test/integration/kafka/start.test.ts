@@ -41,7 +41,7 @@ for (const [name, connect] of Object.entries(kafkaClients)) {
     }, 180_000)
     afterAll(() => made?.remove())
 
-    it('is refused when a topic is missing, which is named', async () => {
+    it('Q12 FM-B6 is refused when a topic is missing, which is named and not made', async () => {
       const results = await made.create('start.results')
       const missing = `${made.prefix}.nowhere`
       const transport = kafka({ client: connect(made.brokers), topics: { requests: missing, results } })

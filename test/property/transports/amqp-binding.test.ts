@@ -67,7 +67,7 @@ describe('the native binding of AMQP', () => {
     )
   })
 
-  it('writes nothing that closes a channel: short strings are short, CC and BCC are not there', () => {
+  it('P05 writes nothing that closes a channel: short strings are short, CC and BCC are not there', () => {
     fc.assert(
       fc.property(messages, (message) => {
         const { properties } = nativeBinding.write(message)

@@ -51,7 +51,7 @@ const incoming = (record: ReturnType<typeof kafka.toRecord>) => ({
 })
 
 describe('requests by a profile', () => {
-  it('cloudevents and native come back whole, over RabbitMQ and over Kafka', () => {
+  it('Q11 cloudevents and native come back whole, over RabbitMQ and over Kafka', () => {
     const whole = profile.filter(({ name }) => name === 'cloudevents' || name === 'native')
     fc.assert(
       fc.property(request, whole, (message, by) => {
@@ -70,7 +70,7 @@ describe('requests by a profile', () => {
     )
   })
 
-  it('INTEROP-S2 INTEROP-S3 are told where to answer if and only if the worker answers there', () => {
+  it('P02 Q01 INTEROP-S2 INTEROP-S3 are told where to answer if and only if the worker answers there', () => {
     fc.assert(
       fc.property(request, profile, (message, by) => {
         const { replyTo } = amqp.write({ ...message, profile: by }).properties
@@ -82,7 +82,7 @@ describe('requests by a profile', () => {
     )
   })
 
-  it('INTEROP-K1 INTEROP-K2 INTEROP-K3 INTEROP-K5 INTEROP-N5 name no partition, and no header twice', () => {
+  it('Q03 Q12 INTEROP-K1 INTEROP-K2 INTEROP-K3 INTEROP-K5 INTEROP-N5 name no partition, and no header twice', () => {
     fc.assert(
       fc.property(request, profile, (message, by) => {
         const names = kafka.toRecord({ ...message, profile: by }, 'topic').headers.map(([one]) => one)
@@ -92,7 +92,7 @@ describe('requests by a profile', () => {
     )
   })
 
-  it('INTEROP-K4 INTEROP-K6 carry the id as text that no worker can take for anything else', () => {
+  it('Q01 Q05 Q06 INTEROP-K4 INTEROP-K6 carry the id as text that no worker can take for anything else', () => {
     fc.assert(
       fc.property(request, profile, (message, by) => {
         const sent = new Map(kafka.toRecord({ ...message, profile: by }, 'topic').headers).get('kafka_correlationId')
@@ -102,7 +102,7 @@ describe('requests by a profile', () => {
     )
   })
 
-  it('INTEROP-N1 INTEROP-N2 INTEROP-N3 a Nest envelope has an id if and only if it asks for an answer', () => {
+  it('P13 INTEROP-N1 INTEROP-N2 INTEROP-N3 a Nest envelope has an id if and only if it asks for an answer', () => {
     fc.assert(
       fc.property(request, profile, (message, by) => {
         const { body } = amqp.write({ ...message, profile: { ...by, name: 'nest', pattern: { cmd: 'x' } } })
@@ -118,7 +118,7 @@ describe('requests by a profile', () => {
 describe('answers', () => {
   const value = fc.json()
 
-  it('INTEROP-S6 of a Nest worker keep every character of their data', () => {
+  it('P13 INTEROP-S6 of a Nest worker keep every character of their data', () => {
     fc.assert(
       fc.property(value, id, fc.boolean(), (json, correlationId, isLast) => {
         const body = Buffer.from(`{"response":${json}${isLast ? ',"isDisposed":true' : ''}}`)
@@ -141,7 +141,7 @@ describe('answers', () => {
     expect((ids[0] ?? '') < (ids[1] ?? '')).toBe(true)
   })
 
-  it('of Zilla and SmallRye workers are understood, and a header of Spring that is JSON loses its quotes', () => {
+  it('Q07 Q10 Q11 of Zilla and SmallRye workers are understood, and a header of Spring that is JSON loses its quotes', () => {
     const read = (headers: Record<string, string>, body: string | null = '1') =>
       kafka.fromRecord({
         ...{ topic: 't', partition: 0, offset: 0n, key: null, timestamp: NOW },
@@ -165,7 +165,7 @@ describe('answers', () => {
     )
   })
 
-  it('that are CloudEvents are read in both modes, with either separator', () => {
+  it('N16 N17 that are CloudEvents are read in both modes, with either separator', () => {
     fc.assert(
       fc.property(id, value, fc.constantFrom('_', ':'), (correlationid, data, separator) => {
         const attributes = { id: 'e', source: '/s', specversion: '1.0', type: 'Done', correlationid }

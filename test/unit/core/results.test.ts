@@ -54,16 +54,19 @@ describe('results: the own copy', () => {
     ['an id that nobody here waits for', () => ({ correlationId: 'somebody-elses' })],
     ['no id', () => ({ correlationId: undefined })],
     ['an id that is none', () => ({ correlationId: ['a'] as unknown as string })],
-  ])('FM-A7 FM-A8 PEER-T8 drops a message with %s, by one counter and without a look at its body', async (_, more) => {
-    const running = await openRunning()
-    const { transport, message, gateway } = running
-    const strange = message({ ...more(running), body: Buffer.from('{') })
-    expect(await transport.deliver('own', strange)).toBeUndefined()
-    expect(counted(running)).toEqual({ created: 1, skipped: 1, pending: 1, open: 1 })
-    expect(gateway.isReady).toBe(true)
-  })
+  ])(
+    'P10 FM-A7 FM-A8 PEER-T8 drops a message with %s, by one counter and without a look at its body',
+    async (_, more) => {
+      const running = await openRunning()
+      const { transport, message, gateway } = running
+      const strange = message({ ...more(running), body: Buffer.from('{') })
+      expect(await transport.deliver('own', strange)).toBeUndefined()
+      expect(counted(running)).toEqual({ created: 1, skipped: 1, pending: 1, open: 1 })
+      expect(gateway.isReady).toBe(true)
+    },
+  )
 
-  it('FM-A9 understands an id that a client library hands out as bytes', async () => {
+  it('Q06 FM-A9 understands an id that a client library hands out as bytes', async () => {
     const { reply, transport, message, id } = await openRunning()
     await transport.deliver('own', message({ correlationId: Buffer.from(id) as unknown as string }))
     expect((await reply).kind).toBe('completed')
@@ -79,7 +82,7 @@ describe('results: the own copy', () => {
     expect(counted(running)).not.toHaveProperty('completed')
   })
 
-  it('FM-D4 a store that fails here is reported; the shared reader has the result too', async () => {
+  it('P16 FM-D4 a store that fails here is reported; the shared reader has the result too', async () => {
     let isDown = true
     const clock = createFakeClock()
     const storeFaults = (call: string) => (call === 'complete' && isDown ? 'fail-before' : 'ok')
@@ -120,7 +123,7 @@ describe('results: the shared copy', () => {
     expect(counted(running)).toEqual({ created: 1, deferred: 1, completed: 1 })
   })
 
-  it('PEER-T7 FM-A4 FM-C17 the first result stands; what comes then is counted', async () => {
+  it('Q16 PEER-T7 FM-A4 FM-C17 the first result stands; what comes then is counted', async () => {
     const running = await openRunning()
     const { transport, message, reply, gateway, id } = running
     const first = message()

@@ -4,7 +4,7 @@ import type { PublishOptions } from '../../../src/core/transport.js'
 import { ada, brief, deferred, made, setup, withPublish } from './setup.js'
 
 describe('results', () => {
-  it('publishes the result with everything that ties it to its request', async () => {
+  it('N03 publishes the result with everything that ties it to its request', async () => {
     const published: PublishOptions[] = []
     const { worker, told, results, send, clock } = await setup({ source: 'users' }, (transport) =>
       withPublish(transport, (message, options) => {
