@@ -41,7 +41,7 @@ async function listening(server: { listen(port: number, host: string): unknown; 
 afterAll(() => (missing === undefined ? client.cleanUp() : undefined))
 
 describe.skipIf(missing !== undefined)('a start that cannot succeed', () => {
-  it('says that the password is wrong, and does not show it', async () => {
+  it('FM-H27 says that the password is wrong, and does not show it', async () => {
     const { code, message } = await failure({ url: at((url) => Object.assign(url, { password: 'not-this-one' })) })
     expect(code).toBe('ERR_CONFIG')
     expect(message).toMatch(/refuses the user name or the password \(option url\)/)

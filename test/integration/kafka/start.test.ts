@@ -49,6 +49,10 @@ for (const [name, connect] of Object.entries(kafkaClients)) {
         code: 'ERR_CONFIG',
         message: expect.stringContaining(missing),
       })
+      const client = connect(made.brokers)
+      await client.connect()
+      expect([...(await client.describe([missing, results])).keys()]).toEqual([results])
+      await client.close()
     })
 
     const mistakes: [string, Mistake, string, RegExp][] = [

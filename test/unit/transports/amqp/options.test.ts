@@ -54,7 +54,7 @@ describe('the options of amqp()', () => {
     expect(refusal(options)).toMatch(text)
   })
 
-  it('no refusal shows the password', () => {
+  it('FM-H27 no refusal shows the password', () => {
     expect(refusal({ url: 'amqp:/user:secret@' })).not.toContain('secret')
     expect(refusal({ url: 'http://user:secret@localhost' })).not.toContain('secret')
   })
