@@ -104,8 +104,19 @@ for (const release of Object.keys(NEST) as NestRelease[]) {
       expect([bad.status, JSON.parse(bad.body).data]).toEqual([409, { reason: 'duplicate' }])
     })
 
-    it('INTEROP an event handler that says nothing: the deadline of the operation answers', async () => {
+    it('INTEROP an event handler that says nothing: the deadline of the operation answers, the worker goes on', async () => {
       expect(await asking.ended(name('import'), { username: 'nothing' })).toMatchObject({ state: 'expired' })
+      const next = await asking.post(name('import'), { username: 'ada' })
+      expect([next.status, JSON.parse(next.body)]).toEqual([200, { id: 'user-ada', username: 'ada' }])
+    })
+
+    // The last one, as what comes behind such a request in its partition waits until Nest is done with it.
+    it('INTEROP an exception of an event handler: the worker is given the request again, the deadline answers', async () => {
+      const thrown = () => worker.output.split('hunter2').length - 1
+      const before = thrown()
+      const ended = await asking.ended(name('import'), { username: 'boom' })
+      expect(ended).toMatchObject({ state: 'expired', result: undefined })
+      await expect.poll(() => thrown() - before, { timeout: 10_000 }).toBeGreaterThan(1)
     })
   })
 }
