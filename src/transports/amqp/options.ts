@@ -7,6 +7,7 @@ import {
   refuseUnknown,
   resolveNumbers,
 } from '../../core/options.js'
+import { warnOfUnverifiedTls } from '../../core/tls.js'
 import { bindingWith } from './binding.js'
 import type { AmqpClient, AmqpConnection } from './client.js'
 
@@ -97,6 +98,7 @@ export function resolveSettings(options: AmqpOptions) {
     throw configError('prefix', prefix, '1 to 64 letters, digits, dots, hyphens and underscores')
   checkRequests(requests)
   checkResults(results)
+  warnOfUnverifiedTls(socket, 'socket')
   const { waitForBroker = false, clock = systemClock } = options
   if (typeof waitForBroker !== 'boolean') throw configError('waitForBroker', waitForBroker, 'true or false')
   checkClock(clock)

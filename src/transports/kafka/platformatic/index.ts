@@ -1,5 +1,6 @@
 import type { Admin, Consumer, Producer } from '@platformatic/kafka'
 import { GatewayError } from '../../../core/errors.js'
+import { warnOfUnverifiedTls } from '../../../core/tls.js'
 import type { OutgoingRecord } from '../../profiles/kafka-wire.js'
 import {
   type ClientReader,
@@ -53,6 +54,7 @@ class PlatformaticClient implements KafkaClient {
   #parts: { module: Module; producer: Producer; admin: Admin; offsets: Consumer } | undefined
 
   constructor(options: PlatformaticOptions) {
+    warnOfUnverifiedTls(options['tls'], 'tls')
     this.#options = options
   }
 
