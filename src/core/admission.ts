@@ -40,6 +40,21 @@ export class Admission {
   }
 
   /**
+   * Has the transport ask for what it does not know yet of the largest body, and rejects for certain when it cannot;
+   * undefined where there is nothing to ask, also while the broker is known to be away, which `admit` says.
+   */
+  learnLimit({ name }: CommandPlan): Promise<void> | undefined {
+    const { transport, transportBreaker } = this.#parts
+    if (transport.learnMaxBodyBytesOf === undefined || transportBreaker.isOpen) return undefined
+    try {
+      const learning = transport.learnMaxBodyBytesOf(name)
+      return learning && transportBreaker.run(() => learning).catch(refuseUnasked)
+    } catch (error) {
+      return Promise.reject(error)
+    }
+  }
+
+  /**
    * What is asked for, and for how long it is waited.
    * @throws GatewayError when the input cannot be told apart from others, or the wait is none.
    */
@@ -117,6 +132,11 @@ export class Admission {
     const text = `The body of ${type} has ${body.length} bytes; the message broker takes ${limit}.`
     throw new GatewayError('ERR_BODY_TOO_LARGE', text)
   }
+}
+
+function refuseUnasked(cause: unknown): never {
+  const text = 'The message broker could not be asked how much it takes.'
+  throw new GatewayError('ERR_TRANSPORT_UNAVAILABLE', text, { cause, outcome: 'not-accepted' })
 }
 
 function keyOf({ name, definition }: CommandPlan, input: unknown): string | undefined {

@@ -59,6 +59,15 @@ export class Requests {
   }
 
   #run(command: CommandPlan, input: unknown, options: Started): Promise<Reply> {
+    const learning = this.#admission.learnLimit(command)
+    if (learning === undefined) return this.#runNow(command, input, options)
+    return learning.then(
+      () => this.#runNow(command, input, options),
+      (error) => this.#joinOrRefuse(this.#admission.ask(command, input, options), error),
+    )
+  }
+
+  #runNow(command: CommandPlan, input: unknown, options: Started): Promise<Reply> {
     return new Promise((settle) => {
       const asked = this.#admission.ask(command, input, options)
       let admitted: Admitted

@@ -115,6 +115,11 @@ export interface Transport {
   readonly maxBodyBytes?: number | undefined
   /** Where more is taken of some types than of others: the largest body of a request of this type. */
   maxBodyBytesOf?(type: string): number
+  /**
+   * Asks the broker for what `maxBodyBytesOf` does not know yet of a type, and rejects when that cannot be asked;
+   * undefined where there is nothing to ask. Requests of the type wait for it.
+   */
+  learnMaxBodyBytesOf?(type: string): Promise<void> | undefined
   /** What it wanted to check since its start, and the broker does not let this user ask. */
   readonly skippedChecks?: readonly string[] | undefined
   /** Each user of the transport starts it once; the first call connects. */

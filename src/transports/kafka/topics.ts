@@ -30,6 +30,8 @@ const LEGAL = /^[A-Za-z0-9._-]{1,249}$/
 export class Topics {
   readonly #given: KafkaTopics
   readonly #facts = new Map<string, TopicFacts>()
+  /** The look-ups of single topics that are under way. */
+  readonly #asked = new Map<string, Promise<TopicFacts | undefined>>()
   /** What requests say about where to answer. */
   readonly replyTo: string | undefined
 
@@ -97,14 +99,24 @@ export class Topics {
   /** The settings that the broker denies to say of the topics of requests, which then go unchecked. */
   get unknownLimits(): string[] {
     const unknown = this.requests.filter((topic) => this.#facts.get(topic)?.maxMessageBytes === undefined)
-    return unknown.map((topic) => `max.message.bytes of ${topic}`)
+    return unknown.map(limitOf)
   }
 
-  /** Looks a topic up, once it has been found never again. */
-  async find(topic: string, client: Pick<KafkaClient, 'describe'>): Promise<TopicFacts | undefined> {
+  /** Looks a topic up, for all who ask at the same time at once; once it has been found never again. */
+  find(topic: string, client: Pick<KafkaClient, 'describe'>): Promise<TopicFacts | undefined> {
     const known = this.#facts.get(topic)
-    if (known !== undefined) return known
-    return (await this.#look([topic], client)).get(topic)
+    if (known !== undefined) return Promise.resolve(known)
+    const asked = this.#asked.get(topic) ?? this.#findAnew(topic, client)
+    this.#asked.set(topic, asked)
+    return asked
+  }
+
+  async #findAnew(topic: string, client: Pick<KafkaClient, 'describe'>): Promise<TopicFacts | undefined> {
+    try {
+      return (await this.#look([topic], client)).get(topic)
+    } finally {
+      this.#asked.delete(topic)
+    }
   }
 
   /**
@@ -149,6 +161,11 @@ export class Topics {
     for (const [topic, facts] of found) this.#facts.set(topic, facts)
     return found
   }
+}
+
+/** How a limit of a topic is called that the broker denies to say. */
+export function limitOf(topic: string): string {
+  return `max.message.bytes of ${topic}`
 }
 
 function valuesOf(map: KafkaTopics['requests']): string[] {

@@ -17,7 +17,7 @@ import { Monitor } from './monitor.js'
 import type { KafkaSettings } from './options.js'
 import { Publisher } from './publisher.js'
 import { Reading } from './reading.js'
-import { Topics } from './topics.js'
+import { limitOf, Topics } from './topics.js'
 import { answered, pause } from './waiting.js'
 
 const CHECK_EVERY_MS = 1000
@@ -59,6 +59,16 @@ export class KafkaTransport implements Transport {
     const topic = this.#topics.of('requests', type)
     const limit = topic === undefined ? Number.POSITIVE_INFINITY : this.#topics.maxBodyBytes(topic)
     return Math.min(this.#settings.maxBodyBytes, limit)
+  }
+
+  /** A topic that only a function names is not looked up at the start. */
+  learnMaxBodyBytesOf(type: string): Promise<void> | undefined {
+    const topic = this.#topics.of('requests', type)
+    if (topic === undefined || this.#topics.has(topic)) return undefined
+    return this.#topics.find(topic, this.#settings.client).then((facts) => {
+      // One that is not there is refused by `publish`.
+      if (facts !== undefined && facts.maxMessageBytes === undefined) this.#skippedChecks.add(limitOf(topic))
+    })
   }
 
   /** How many messages no handler could handle. */

@@ -168,6 +168,24 @@ for (const [name, connect] of Object.entries(kafkaClients)) {
       }
     }, 30_000)
 
+    it('FM-B13 of a topic that only a function names it knows that before the first request, too', async () => {
+      const small = await made.create('named.10000', 1, { 'max.message.bytes': '10000' })
+      const results = await made.create('named.results')
+      const transport = kafka({ client: connect(made.brokers), topics: { requests: () => small, results } })
+      const gateway = createGateway({ transport })
+      const ask = gateway.command({ publish: 'Small', outcomes: { Answered: ok() } })
+      await gateway.start()
+      try {
+        const headers = { 'content-type': 'application/json' }
+        const body = JSON.stringify('x'.repeat(6000))
+        const answer = await handle(ask)(new Request('http://localhost/', { method: 'POST', headers, body }))
+        expect([answer.status, gateway.counters.created]).toEqual([413, 0])
+        expect(await ask.request('x'.repeat(5800), { waitMs: 0 })).toMatchObject({ kind: 'accepted' })
+      } finally {
+        await gateway.close({ drainMs: 0 })
+      }
+    }, 30_000)
+
     it('what can never be handled goes to the topic for dead letters as it was', async () => {
       const [requests, results] = [await made.create('poisoned'), await made.create('dead')]
       const topics = { requests, results, deadLetters: results }

@@ -1,10 +1,12 @@
 import { describe, expect, it } from 'vitest'
+import { type Clock, systemClock } from '../../../src/core/clock.js'
 import { createGateway, type Transport } from '../../../src/index.js'
 import { memoryTransport } from '../../../src/memory.js'
+import { createFakeClock } from '../../../src/testing/fake-clock.js'
 
-async function start(maxBodyBytes: number, more: Partial<Transport> = {}) {
+async function start(maxBodyBytes: number, more: Partial<Transport> = {}, clock: Clock = systemClock) {
   const transport = Object.assign(memoryTransport(), { maxBodyBytes, ...more })
-  const gateway = createGateway({ transport })
+  const gateway = createGateway({ transport, clock })
   const command = gateway.command({ publish: 'A::Asked', outcomes: { 'A::Done': 'succeeded' } })
   await gateway.start()
   await transport.subscribe(
@@ -32,6 +34,69 @@ describe('a broker with a limit for bodies', () => {
   it('one that just fits is taken', async () => {
     const { gateway, command } = await start(10)
     expect(await command.request('12345678', { waitMs: 0 })).toMatchObject({ kind: 'accepted' })
+    await gateway.close({ drainMs: 0 })
+  })
+})
+
+describe('a broker that has to be asked for its limit', () => {
+  const unasked = { code: 'ERR_TRANSPORT_UNAVAILABLE', details: { outcome: 'not-accepted' } }
+  const nothing = { created: 0, open: 0, pending: 0 }
+
+  it('B13 refuses the first request that is larger, too, before anything is written', async () => {
+    let limit = Number.POSITIVE_INFINITY
+    let learn = () => {}
+    const learning = new Promise<void>((resolve) => {
+      learn = () => {
+        limit = 10
+        resolve()
+      }
+    })
+    const learnMaxBodyBytesOf = () => (limit === 10 ? undefined : learning)
+    const { gateway, command } = await start(10, { maxBodyBytesOf: () => limit, learnMaxBodyBytesOf })
+    const [large, small] = [command.request('123456789'), command.request('12345678', { waitMs: 0 })]
+    expect(gateway.counters).toMatchObject(nothing)
+    learn()
+    await expect(large).rejects.toMatchObject({ code: 'ERR_BODY_TOO_LARGE' })
+    expect(await small).toMatchObject({ kind: 'accepted' })
+    expect(gateway.counters).toMatchObject({ created: 1 })
+    await gateway.close({ drainMs: 0 })
+  })
+
+  it('that cannot be asked: the request is refused for certain, and its key is free', async () => {
+    let learning: Promise<void> | undefined = Promise.reject(new Error('away'))
+    const { gateway, command } = await start(10, { learnMaxBodyBytesOf: () => learning })
+    const options = { waitMs: 0, idempotencyKey: 'one' }
+    await expect(command.request('1', options)).rejects.toMatchObject(unasked)
+    expect(gateway.counters).toMatchObject({ ...nothing, shed: 1 })
+    learning = undefined
+    expect(await command.request('1', options)).toMatchObject({ kind: 'accepted' })
+    await gateway.close({ drainMs: 0 })
+  })
+
+  it('that says nothing: after the time-out of a publish, and after five of them nobody asks again', async () => {
+    const clock = createFakeClock()
+    let asked = 0
+    const learnMaxBodyBytesOf = () => {
+      asked += 1
+      return new Promise<void>(() => {})
+    }
+    const { gateway, command } = await start(10, { learnMaxBodyBytesOf }, clock)
+    const calls = Array.from({ length: 5 }, () => command.request('1', { waitMs: 0 }))
+    const ends = Promise.allSettled(calls)
+    await clock.advance(1100)
+    for (const end of await ends) expect(end).toMatchObject({ status: 'rejected', reason: unasked })
+    await expect(command.request('1', { waitMs: 0 })).rejects.toMatchObject(unasked)
+    expect(asked).toBe(5)
+    await gateway.close({ drainMs: 0 })
+  })
+
+  it('whose question is thrown at: the request is refused with it', async () => {
+    const learnMaxBodyBytesOf = () => {
+      throw new Error('No topic for this.')
+    }
+    const { gateway, command } = await start(10, { learnMaxBodyBytesOf })
+    await expect(command.request('1', { waitMs: 0 })).rejects.toThrow('No topic for this.')
+    expect(gateway.counters).toMatchObject(nothing)
     await gateway.close({ drainMs: 0 })
   })
 })

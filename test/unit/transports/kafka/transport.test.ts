@@ -39,8 +39,12 @@ describe('the largest body of the Kafka transport', () => {
     await transport.close()
   })
 
-  it('of a topic that only a function names is known from the first request on', async () => {
-    const transport = await start({ requests: () => 'medium', results: 'tiny' }, known)
+  it('of a topic that only a function names is learnt when it is asked for, by one look-up', async () => {
+    const looked: string[] = []
+    const transport = await start({ requests: () => 'medium', results: 'tiny' }, (topic) => {
+      looked.push(topic)
+      return known(topic)
+    })
     expect(transport.maxBodyBytesOf?.('A')).toBe(1_000_000)
     const message = {
       id: '1',
@@ -51,8 +55,29 @@ describe('the largest body of the Kafka transport', () => {
       contentType: 'a/b',
       body: Buffer.from('1'),
     }
-    await transport.publish(message as never, { channel: 'requests' })
+    await Promise.all([
+      transport.learnMaxBodyBytesOf?.('A'),
+      transport.learnMaxBodyBytesOf?.('B'),
+      transport.publish(message as never, { channel: 'requests' }),
+    ])
+    expect(looked).toEqual(['tiny', 'medium'])
     expect(transport.maxBodyBytesOf?.('A')).toBe(50_000 - 4096)
+    expect(transport.learnMaxBodyBytesOf?.('A')).toBeUndefined()
+    await transport.close()
+  })
+
+  it('of such a topic is told as unknown where the broker does not say', async () => {
+    const transport = await start({ requests: () => 'medium', results: 'tiny' }, () => ({ partitions: 1 }))
+    await transport.learnMaxBodyBytesOf?.('A')
+    expect(transport.skippedChecks).toEqual(['max.message.bytes of medium'])
+    expect(transport.maxBodyBytesOf?.('A')).toBe(1_000_000)
+    await transport.close()
+  })
+
+  it('is no question where the topic is known, or there is none', async () => {
+    const requests = (type: string) => (type === 'A' ? 'tiny' : undefined)
+    const transport = await start({ requests, results: 'tiny' }, known)
+    expect(['A', 'B'].map((type) => transport.learnMaxBodyBytesOf?.(type))).toEqual([undefined, undefined])
     await transport.close()
   })
 })
