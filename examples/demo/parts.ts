@@ -21,7 +21,10 @@ const TRANSPORTS: Readonly<Record<TransportName, (prefix: string, env: Env) => P
     return { part: amqp({ url: env.AMQP_URL || 'amqp://guest:guest@127.0.0.1:5672', prefix, replay: true }) }
   },
   kafka: async (prefix, env) => {
-    const { kafka } = await import('respond-async/kafka')
+    const [{ kafka }, { createTopics }] = await Promise.all([
+      import('respond-async/kafka'),
+      import('./kafka-topics.js'),
+    ])
     const brokers = (env.KAFKA_BROKERS || '127.0.0.1:9092').split(',')
     const topics = { requests: `${prefix}.requests`, results: `${prefix}.results` }
     const part = kafka({ brokers, topics, groupPrefix: `${prefix}.` })
@@ -70,22 +73,4 @@ const VARIABLES = {
 /** The variables that say where the chosen servers are. */
 export function variablesOf({ transport, store }: Settings): string[] {
   return [...VARIABLES[transport], ...VARIABLES[store]]
-}
-
-/** Kept without end, as users are made of all results that there ever were. */
-async function createTopics(bootstrapBrokers: readonly string[], topics: readonly string[]): Promise<void> {
-  const { Admin } = await import('@platformatic/kafka')
-  const admin = new Admin({ clientId: 'demo', bootstrapBrokers: [...bootstrapBrokers], retries: 1 })
-  try {
-    const known = await admin.listTopics()
-    const missing = topics.filter((topic) => !known.includes(topic))
-    const configs = ['retention.ms', 'retention.bytes'].map((name) => ({ name, value: '-1' }))
-    // Another process of the demo may be faster.
-    if (missing.length > 0)
-      await admin.createTopics({ topics: missing, partitions: 4, replicas: 1, configs }).catch((error: unknown) => {
-        if (!JSON.stringify(error, Object.getOwnPropertyNames(error)).includes('already exists')) throw error
-      })
-  } finally {
-    await admin.close()
-  }
 }

@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Redis } from 'ioredis'
+import { AclOperationTypes, AclPermissionTypes, AclResourceTypes, Kafka, logLevel, ResourcePatternTypes } from 'kafkajs'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { type Role, readSettings, UsageError } from '../../examples/demo/settings.js'
 import { type Supervised, supervise } from '../../examples/demo/supervisor.js'
@@ -127,6 +128,70 @@ describe('a process of the demo that cannot be started like this', () => {
     },
   )
 })
+
+const noKafka = whyNoKafka()
+
+describe.skipIf(noKafka !== undefined)(
+  `the demo where Kafka refuses its topics for good${noKafka ? ` (skipped: ${noKafka})` : ''}`,
+  () => {
+    const broker = new KafkaBroker({
+      properties: {
+        'authorizer.class.name': 'org.apache.kafka.metadata.authorizer.StandardAuthorizer',
+        'allow.everyone.if.no.acl.found': 'true',
+        'default.replication.factor': 3,
+      },
+    })
+    const denied = 'demo_denied'
+    const started: Child[] = []
+    afterEach(() => {
+      for (const child of started.splice(0)) child.signal('SIGTERM')
+    })
+    beforeAll(async () => {
+      await broker.start()
+      const admin = new Kafka({ brokers: [broker.address], logLevel: logLevel.NOTHING }).admin()
+      await admin.connect()
+      const everybody = { principal: 'User:ANONYMOUS', host: '*' }
+      const cluster = {
+        resourceType: AclResourceTypes.CLUSTER,
+        resourceName: 'kafka-cluster',
+        resourcePatternType: ResourcePatternTypes.LITERAL,
+      }
+      const topics = {
+        resourceType: AclResourceTypes.TOPIC,
+        resourceName: denied,
+        resourcePatternType: ResourcePatternTypes.PREFIXED,
+      }
+      const all = { ...everybody, operation: AclOperationTypes.ALL, permissionType: AclPermissionTypes.ALLOW }
+      const none = { ...everybody, operation: AclOperationTypes.CREATE, permissionType: AclPermissionTypes.DENY }
+      // The right to everything first: the broker has no other name than everybody.
+      await admin.createAcls({ acl: [{ ...cluster, ...all }] })
+      await admin.createAcls({ acl: [cluster, topics].map((resource) => ({ ...resource, ...none })) })
+      await admin.disconnect()
+    }, 180_000)
+    afterAll(async () => {
+      await broker.stop('SIGKILL')
+      broker.remove()
+    })
+
+    it.each([
+      ['by its permissions', denied, /[Aa]uthoriz/],
+      ['for want of brokers for its replicas', 'demo_wide', /Replication factor/],
+    ])(
+      '%s: it ends with 2, and with one error that says so',
+      async (_, prefix, reason) => {
+        const args = ['--transport', 'kafka', '--store', 'memory']
+        const env = { KAFKA_BROKERS: broker.address, DEMO_PREFIX: prefix }
+        const child = await startChild(MAIN, { args, env })
+        started.push(child)
+        expect(await child.ended).toBe(2)
+        const said = child.output().match(/Kafka refuses to make the topics .*See KAFKA_BROKERS\./g)
+        expect(said).toEqual([expect.stringMatching(reason)])
+        expect(said?.[0]).toContain(`${prefix}.requests and ${prefix}.results`)
+      },
+      120_000,
+    )
+  },
+)
 
 describe('the options of the demo', () => {
   it.each([
