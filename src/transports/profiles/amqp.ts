@@ -99,7 +99,10 @@ function readCloudEvent(
   const { properties, body } = content
   if (isStructured(properties.contentType)) {
     const read = native.read(content, surroundings)
-    const fields = readStructured(body) ?? { correlationId: correlationIn(properties, correlations), isUnreadable: true }
+    const fields = readStructured(body) ?? {
+      correlationId: correlationIn(properties, correlations),
+      isUnreadable: true,
+    }
     return { ...read, ...fields }
   }
   const table = properties.headers
