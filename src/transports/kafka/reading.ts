@@ -1,15 +1,14 @@
 import { randomUUID } from 'node:crypto'
 import type { Clock } from '../../core/clock.js'
 import { GatewayError } from '../../core/errors.js'
-import type { EventMessage } from '../../core/event.js'
 import { inTime } from '../../core/in-time.js'
 import type { MessageHandler, Reader, Subscription } from '../../core/transport.js'
 import type { IncomingRecord, KafkaBinding } from '../profiles/kafka-wire.js'
-import { native } from './binding.js'
 import type { Assignment, ClientReader, KafkaClient, PartitionId, ReadRequest } from './client.js'
 import { Committer } from './committer.js'
+import { concurrencyOf, Handover } from './handover.js'
 import { History } from './history.js'
-import { type Entry, Inlet, outcomeOf } from './inlet.js'
+import type { Entry } from './inlet.js'
 import { Milestones } from './milestones.js'
 import { PartitionLog } from './partition-log.js'
 import { describeLoss, formatPosition, type Offsets, startOfOwn, startOfReplay, startOfShared } from './starts.js'
@@ -33,24 +32,19 @@ export interface ReadingParts {
 
 /** Read ahead of the handlers, in records; beyond, a partition is paused. */
 const AHEAD = 1000
-/** A message that still comes again when so many behind it could be read is put aside: it is not the surroundings. */
-const HOPELESS_AFTER = 10_000n
 /** How long closing waits for a broker that does not answer. */
 const CLOSE_MS = 5000
 const AGAIN_MS = 1000
-const FIRST = Object.freeze({ attempt: 1 })
 
-/** One subscription: it decides where reading starts, hands over what comes, and says how far it may be committed. */
+/** One subscription: it decides where reading starts, notes how far it has come, and says how far it may be committed. */
 export class Reading implements ReadRequest, Reader {
   readonly topics: readonly string[]
   readonly group: string | undefined
   readonly ownGroup: string
   readonly #parts: ReadingParts
   readonly #kind: 'own' | 'shared' | 'replay'
-  readonly #wanted: ReadonlySet<string> | undefined
-  readonly #awaited: ReadonlySet<string>
   readonly #logs = new Map<PartitionId, PartitionLog>()
-  readonly #inlet: Inlet
+  readonly #handover: Handover
   readonly #committer: Committer
   readonly #milestones = new Milestones()
   readonly #limit: number
@@ -60,27 +54,20 @@ export class Reading implements ReadRequest, Reader {
   #closing: Promise<void> | undefined
 
   constructor(parts: ReadingParts) {
-    const { subscription, clock, onMessage } = parts
-    const { reading, channel, types } = subscription
-    const concurrency = reading.kind === 'replay' ? 1 : (reading.kind === 'shared' && reading.concurrency) || 256
+    const { subscription, clock, group = '' } = parts
     this.#parts = parts
-    this.#kind = reading.kind
+    this.#kind = subscription.reading.kind
     this.topics = parts.topics
     this.group = parts.group
     this.ownGroup = `${parts.groupPrefix}respond-async.${randomUUID()}`
-    // Results may be named by their readers; requests of other types are other workers' business.
-    this.#awaited = new Set(types)
-    this.#wanted = channel === 'requests' ? this.#awaited : undefined
-    this.#limit = concurrency + AHEAD
-    this.#inlet = new Inlet({
-      onMessage,
-      concurrency,
-      clock,
-      isInOrder: reading.kind === 'replay',
+    this.#limit = concurrencyOf(subscription.reading) + AHEAD
+    this.#handover = new Handover({
+      ...parts,
+      park: (record) => parts.park(record, group),
+      failed: (error) => this.failed(error),
       isWanted: ({ partition, log }) => this.#logs.get(partition) === log,
-      isHopeless: ({ log, record, attempt }) =>
-        reading.kind === 'shared' && attempt > 1 && log.next - record.offset > HOPELESS_AFTER,
-      settled: (entry, settlement) => void this.#settle(entry, settlement),
+      position: () => formatPosition([...this.#logs].map(([id, log]) => [id, log.next] as const)),
+      settled: (entry) => this.#settled(entry),
     })
     const commit = (offsets: Offsets) => this.#client?.commit(offsets) ?? Promise.resolve()
     const failed = (error: unknown) => parts.warn(`The group ${parts.group} could not commit.`, error)
@@ -121,7 +108,7 @@ export class Reading implements ReadRequest, Reader {
 
   async #close(): Promise<void> {
     this.#milestones.fail(new GatewayError('ERR_CLOSED', 'The reader was closed before it had caught up.'))
-    await this.#inlet.close()
+    await this.#handover.close()
     const { clock } = this.#parts
     if (this.#kind === 'shared') await inTime(this.#committer.flush(), CLOSE_MS, clock)
     await inTime(this.#client?.close() ?? Promise.resolve(), CLOSE_MS, clock)
@@ -158,10 +145,10 @@ export class Reading implements ReadRequest, Reader {
       // A reader that was interrupted may begin again before where it was.
       if (record.offset < log.next) continue
       log.advance(record.offset + 1n)
-      this.#take(id, log, record)
+      this.#handover.take(id, log, record)
     }
     log.advance(next)
-    this.#inlet.pump()
+    this.#handover.pump()
     if (log.size >= this.#limit && !log.isPaused) {
       log.isPaused = true
       this.#client?.pause(id)
@@ -226,37 +213,8 @@ export class Reading implements ReadRequest, Reader {
     }
   }
 
-  #take(partition: PartitionId, log: PartitionLog, record: IncomingRecord): void {
-    const message = this.#messageOf(record)
-    if (this.#wanted !== undefined && !this.#wanted.has(message.type)) return
-    if (this.#kind === 'own') {
-      // Delivered once whatever becomes of it, so there is nothing to keep.
-      void outcomeOf(this.#parts.onMessage, message, FIRST).catch(ignore)
-      return
-    }
-    log.add(record.offset)
-    const entry = { message, record, partition, log, attempt: 1 }
-    this.#inlet.push(this.#kind === 'replay' ? { ...entry, position: this.#position() } : entry)
-  }
-
-  /** What its binding cannot read is shown as it is: whoever wrote it must not stop the partition. */
-  #messageOf(record: IncomingRecord): EventMessage {
-    try {
-      return this.#parts.binding.fromRecord(record, this.#awaited.has(record.topic))
-    } catch (error) {
-      this.#parts.warn(`A record of ${record.topic} cannot be read.`, error)
-      return native.fromRecord(record)
-    }
-  }
-
-  #position(): string {
-    return formatPosition([...this.#logs].map(([id, log]) => [id, log.next] as const))
-  }
-
-  async #settle(entry: Entry, settlement: 'ack' | 'park'): Promise<void> {
-    const { log, partition } = entry
-    if (settlement === 'park' && this.#kind === 'shared' && !(await this.#park(entry))) return
-    log.settle(entry.record.offset)
+  #settled({ log, partition, record }: Entry): void {
+    log.settle(record.offset)
     if (this.#logs.get(partition) !== log) return
     if (log.isPaused && log.size <= this.#limit - AHEAD / 2) {
       log.isPaused = false
@@ -264,20 +222,6 @@ export class Reading implements ReadRequest, Reader {
     }
     if (this.#kind === 'shared') this.#committer.schedule()
     this.#checkHistory()
-  }
-
-  /** False when the reader was closed before it was put aside: then the next one gets it. */
-  async #park({ record }: Entry): Promise<boolean> {
-    while (this.#closing === undefined) {
-      try {
-        await this.#parts.park(record, this.group ?? '')
-        return true
-      } catch (error) {
-        this.failed(error)
-        await pause(this.#parts.clock, AGAIN_MS)
-      }
-    }
-    return false
   }
 
   /** Notes what is there before this reader, which is its history. */
