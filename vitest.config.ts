@@ -12,10 +12,20 @@ const alias = Object.entries(entries).map(([entry, file]) => ({
 /** Finds the brokers and stores to test with, or says why not. */
 const SERVERS = ['test/support/servers/setup.ts', 'test/support/kafka-global.ts']
 
-/** Integration tests that want brokers and stores, or processes by the dozen: minutes, where the others take seconds. */
+/** Integration tests on brokers and stores. */
 const ON_SERVERS = [
   'test/integration/{amqp,kafka,postgres,redis,interop,servers}/**/*.test.ts',
   'test/integration/{two-instances,demo-processes}.test.ts',
+]
+
+/** Those that take their time: brokers that are killed and started again, workers of other stacks, processes by the dozen. */
+const LONG_ON_SERVERS = [
+  'test/integration/amqp/node.test.ts',
+  'test/integration/kafka/{groups,restart}.test.ts',
+  'test/integration/{postgres,redis}/growth.test.ts',
+  'test/integration/interop/{nest-kafka,spring-kafka,spring-rabbitmq}.test.ts',
+  'test/integration/servers/own-servers.test.ts',
+  'test/integration/demo-processes.test.ts',
 ]
 
 interface ProjectOptions {
@@ -36,7 +46,7 @@ function project(name: string, options: ProjectOptions = {}) {
 const results = process.env.TEST_RESULTS_DIR
 const reportFile = results && join(results, `${Date.now()}-${process.pid}.json`)
 
-const onServers = project('servers', { testTimeout: 30_000, globalSetup: SERVERS, include: ON_SERVERS })
+const forServers = { testTimeout: 30_000, globalSetup: SERVERS }
 
 export default defineConfig(({ mode }) => {
   const deep = mode === 'deep' || process.env.DEEP === '1'
@@ -53,7 +63,8 @@ export default defineConfig(({ mode }) => {
         project('contract', { testTimeout: 15_000, globalSetup: SERVERS }),
         project('race', { testTimeout: deep ? 600_000 : 120_000 }),
         project('integration', { testTimeout: 30_000, exclude: ON_SERVERS }),
-        ...(mode === 'servers' ? [onServers] : []),
+        project('servers', { ...forServers, include: ON_SERVERS, exclude: LONG_ON_SERVERS }),
+        ...(mode === 'long' ? [project('long', { ...forServers, include: LONG_ON_SERVERS })] : []),
         project('packaging', { testTimeout: 120_000, globalSetup: 'test/packaging/setup.ts' }),
         project('repo', { testTimeout: 60_000 }),
       ],

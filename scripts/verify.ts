@@ -9,7 +9,7 @@ const PROJECTS = ['unit', 'property', 'contract'].map((project) => `--project ${
 const steps: readonly Step[] = [
   script('check'),
   script('test:deep'),
-  script('test:servers'),
+  script('test:long'),
   { name: 'faults', command: 'npm run --silent test:chaos -- --ci' },
   ...['express', 'fastify', 'fetch'].map((framework) => ({
     name: `demo on ${framework}`,
