@@ -1,7 +1,7 @@
 import type { EventMessage } from '../../core/event.js'
 import { withKafkaProfiles } from '../profiles/kafka.js'
 import type { Header, IncomingRecord, KafkaBinding, OutgoingRecord } from '../profiles/kafka-wire.js'
-import { encoded } from './encoded.js'
+import { commonHeader, timeHeader } from './encoded.js'
 
 type Text = keyof Pick<
   EventMessage,
@@ -35,11 +35,20 @@ const HEADERS = {
 
 const TIME = 'ce_time'
 const VERSION = 'ce_specversion'
-const VERSION_1 = Buffer.from('1.0')
-const FIELDS = Object.entries(HEADERS) as [Text, string][]
 /** Fields whose values are the same in many records. */
 const COMMON: ReadonlySet<Text> = new Set(['type', 'source', 'contentType', 'replyTo', 'dataSchema'])
-const FIELD_OF: ReadonlyMap<string, Text> = new Map(FIELDS.map(([field, name]) => [name, field]))
+type ToHeader<Value> = (value: Value) => OutgoingRecord['headers'][number]
+const own =
+  (name: string): ToHeader<string> =>
+  (value) => [name, Buffer.from(value)]
+const VERSION_1 = own(VERSION)('1.0')
+const toTime: ToHeader<number> = timeHeader(TIME)
+const FIELDS = (Object.entries(HEADERS) as [Text, string][]).map(
+  ([field, name]) => [field, COMMON.has(field) ? commonHeader(name) : own(name)] as const,
+)
+const FIELD_OF: ReadonlyMap<string, Text> = new Map(
+  (Object.entries(HEADERS) as [Text, string][]).map(([field, name]) => [name, field]),
+)
 /** Headers of the application cannot have these names, as readers would take them for the envelope. */
 const RESERVED: ReadonlySet<string> = new Set([...FIELD_OF.keys(), TIME, VERSION])
 
@@ -52,12 +61,12 @@ export function bindingWith(correlationHeader?: string): KafkaBinding {
 }
 
 function toRecord(message: EventMessage, topic: string): OutgoingRecord {
-  const headers: [string, Buffer][] = [[VERSION, VERSION_1]]
-  for (const [field, name] of FIELDS) {
+  const headers = [VERSION_1]
+  for (const [field, toHeader] of FIELDS) {
     const value = message[field]
-    if (value !== undefined) headers.push([name, COMMON.has(field) ? encoded(value) : Buffer.from(value)])
+    if (value !== undefined) headers.push(toHeader(value))
   }
-  headers.push([TIME, Buffer.from(new Date(message.time).toISOString())])
+  headers.push(toTime(message.time))
   for (const [name, value] of Object.entries(message.headers)) {
     if (!RESERVED.has(name)) headers.push([name, Buffer.from(value)])
   }

@@ -73,7 +73,7 @@ export interface ReadRequest {
    */
   assigned(assignment: Assignment): Promise<ReadonlyMap<PartitionId, bigint>>
   /** The records of a partition in their order, and the offset behind them; records of others may be in between. */
-  received(partition: PartitionId, records: readonly IncomingRecord[], next: bigint): void
+  received(partition: PartitionId, records: Iterable<IncomingRecord>, next: bigint): void
   /**
    * Reading goes on at `to`, as the records that were to be read are not there: they are older than the topic's
    * retention, or, when `to` is less than `from`, the topic has been made anew.

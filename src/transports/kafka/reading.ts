@@ -138,7 +138,7 @@ export class Reading implements ReadRequest, Reader {
     return starts
   }
 
-  received(id: PartitionId, records: readonly IncomingRecord[], next: bigint): void {
+  received(id: PartitionId, records: Iterable<IncomingRecord>, next: bigint): void {
     const log = this.#logs.get(id)
     if (log === undefined || this.#closing !== undefined) return
     for (const record of records) {

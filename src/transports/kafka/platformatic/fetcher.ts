@@ -160,19 +160,20 @@ function toTopics(
   }))
 }
 
-/** The records from an offset on: brokers give whole batches, also when only their end was asked for. */
-function recordsOf(batches: readonly Batch[], id: PartitionId, start: bigint): IncomingRecord[] {
+/**
+ * The records from an offset on: brokers give whole batches, also when only their end was asked for. One after the other,
+ * as all of a batch at once would outlive the young generation.
+ */
+function* recordsOf(batches: readonly Batch[], id: PartitionId, start: bigint): Iterable<IncomingRecord> {
   const { topic, partition } = partsOf(id)
-  const found: IncomingRecord[] = []
-  for (const batch of batches) {
-    if ((batch.attributes & CONTROL) !== 0) continue
-    for (const { offsetDelta, timestampDelta, key, value, headers } of batch.records) {
-      const offset = batch.firstOffset + BigInt(offsetDelta)
+  for (const { attributes, firstOffset, firstTimestamp, records } of batches) {
+    if ((attributes & CONTROL) !== 0) continue
+    for (const { offsetDelta, timestampDelta, key, value, headers } of records) {
+      const offset = firstOffset + BigInt(offsetDelta)
       if (offset < start) continue
-      const timestamp = Number(batch.firstTimestamp + timestampDelta)
+      const timestamp = Number(firstTimestamp + timestampDelta)
       const named = headers.map(([name, bytes]) => [name?.toString('utf8') ?? '', bytes] as const)
-      found.push({ topic, partition, offset, timestamp, key, value, headers: named })
+      yield { topic, partition, offset, timestamp, key, value, headers: named }
     }
   }
-  return found
 }

@@ -99,6 +99,23 @@ describe('a publisher', () => {
     expect(outcomes).toEqual({ refused: 'ERR_TRANSPORT_UNAVAILABLE', unclear: 'unknown', other: 'unknown' })
   })
 
+  it('sends many at once in several calls of which none is large, each record once and in its turn', async () => {
+    const { clock, calls, values, publish, outcomes } = setup(2)
+    const all = Array.from({ length: 1000 }, (_, n) => String(n))
+    for (const value of all) publish(value, Number(value) % 100 === 0 ? 'hundreds' : undefined)
+    await clock.flush()
+    expect(values().map(({ length }) => length)).toEqual([256, 256])
+    for (let at = 0; at < calls.length; at += 1) {
+      calls[at]?.resolve()
+      await clock.flush()
+    }
+    expect(Math.max(...values().map(({ length }) => length))).toBe(256)
+    expect(values().flat().sort()).toEqual([...all].sort())
+    const hundreds = (value: string) => Number(value) % 100 === 0
+    expect(values().flat().filter(hundreds)).toEqual(all.filter(hundreds))
+    expect(new Set(Object.values(outcomes))).toEqual(new Set(['taken']))
+  })
+
   it('puts no more into a call than a broker takes', async () => {
     const { clock, calls, publish } = setup(1)
     for (let n = 0; n < 4; n += 1) publish(String(n).padEnd(400_000, '.'))
