@@ -2,11 +2,12 @@ import { Redis } from 'ioredis'
 import { freePort } from '../../../scripts/brokers/ports.js'
 import { PROGRAMS } from '../../../scripts/brokers/programs.js'
 import { temporaryFolder } from '../servers/guard.js'
+import { whyNoProcessTable } from '../servers/process-table.mjs'
 import { Server } from '../servers/server.js'
 
 /** Why there can be no server of our own; with REQUIRE_BROKERS=1 that is a failure. */
 export function missingServer(): string | undefined {
-  const why = PROGRAMS.redis.missing()
+  const why = PROGRAMS.redis.missing() ?? whyNoProcessTable()
   if (why === undefined) return undefined
   if (process.env.REQUIRE_BROKERS === '1') throw new Error(why)
   process.stderr.write(`skipped, ${why}\n`)

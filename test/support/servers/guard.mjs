@@ -1,8 +1,8 @@
 // Outlives the test process: when that ends, in whatever way, the pipe to this one closes, and what it had started
 // is killed and removed. It gets lines: `+pid N`, `-pid N`, `+folder PATH`, `-folder PATH`.
-import { spawnSync } from 'node:child_process'
 import { rmSync } from 'node:fs'
 import { createInterface } from 'node:readline'
+import { processTree } from './process-table.mjs'
 
 const pids = new Set()
 const folders = new Set()
@@ -16,25 +16,33 @@ for await (const line of createInterface({ input: process.stdin })) {
   else if (sign === '-') set.delete(value)
 }
 
-for (const pid of pids) for (const each of tree(Number(pid))) kill(each)
-for (const folder of folders) rmSync(folder, { recursive: true, force: true, maxRetries: 5 })
+for (const pid of pids) for (const each of treeOf(Number(pid))) kill(each)
+for (const folder of folders) {
+  attempt(`${folder} is not removed`, () => rmSync(folder, { recursive: true, force: true, maxRetries: 5 }))
+}
 
-/** A process with everything below it: servers have children that leave its group. */
-function tree(root) {
-  const { stdout } = spawnSync('ps', ['-A', '-o', 'pid=,ppid='], { encoding: 'utf8' })
-  const pairs = stdout
-    .trim()
-    .split('\n')
-    .map((line) => line.trim().split(/\s+/).map(Number))
-  const found = [root]
-  for (const parent of found) found.push(...pairs.filter(([, ppid]) => ppid === parent).map(([pid]) => pid))
-  return found
+/** At least the process itself, when nothing tells what it has started. */
+function treeOf(pid) {
+  return attempt(`what pid ${pid} has started may run on`, () => processTree(pid)) ?? [pid]
 }
 
 function kill(pid) {
+  attempt(`pid ${pid} is not killed`, () => {
+    try {
+      process.kill(pid, 'SIGKILL')
+    } catch (error) {
+      if (error.code !== 'ESRCH') throw error
+    }
+  })
+}
+
+/** What fails is said, and the rest is done all the same. */
+function attempt(consequence, work) {
   try {
-    process.kill(pid, 'SIGKILL')
+    return work()
   } catch (error) {
-    if (error.code !== 'ESRCH') process.stderr.write(`pid ${pid} cannot be killed: ${error.code}\n`)
+    process.exitCode = 1
+    process.stderr.write(`The guard of the tests: ${consequence}: ${error.message}\n`)
+    return undefined
   }
 }

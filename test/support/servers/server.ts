@@ -10,7 +10,8 @@ import { probe } from '../../../scripts/brokers/probe.js'
 import type { Launch, Prepared } from '../../../scripts/brokers/program.js'
 import { PROGRAMS } from '../../../scripts/brokers/programs.js'
 import { guardProcess, temporaryFolder } from './guard.js'
-import { processTree, signalOne, signalTree } from './process-tree.js'
+import { processTree, whyNoProcessTable } from './process-table.mjs'
+import { signalOne, signalTree } from './signals.js'
 import { until } from './until.js'
 
 const STOP_MS = 20_000
@@ -159,7 +160,7 @@ export class Server {
 /** Makes a server of one's own; it does not run yet. Throws when this machine has no program for it. */
 export async function createServer(kind: Kind, publicPort?: number): Promise<Server> {
   const program = PROGRAMS[kind]
-  const missing = program.missing()
+  const missing = program.missing() ?? whyNoProcessTable()
   if (missing !== undefined) throw new Error(`There can be no ${kind} server of our own: ${missing}.`)
   const folder = temporaryFolder(kind)
   try {
