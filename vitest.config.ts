@@ -9,8 +9,8 @@ const alias = Object.entries(entries).map(([entry, file]) => ({
   replacement: fileURLToPath(new URL(file, import.meta.url)),
 }))
 
-/** Finds the brokers and stores to test with, or says why not. */
-const SERVERS = ['test/support/servers/setup.ts', 'test/support/kafka-global.ts']
+/** Finds the brokers and stores to test with, or says why not, and starts those that are asked for. */
+const SERVERS = 'test/support/servers/setup.ts'
 
 /** Integration tests on brokers and stores. */
 const ON_SERVERS = [
@@ -21,7 +21,7 @@ const ON_SERVERS = [
 /** Those that take their time: brokers that are killed and started again, workers of other stacks, processes by the dozen. */
 const LONG_ON_SERVERS = [
   'test/integration/amqp/node.test.ts',
-  'test/integration/kafka/{groups,restart}.test.ts',
+  'test/integration/kafka/{groups,restart,release-4}.test.ts',
   'test/integration/{postgres,redis}/growth.test.ts',
   'test/integration/interop/{nest-kafka,spring-kafka,spring-rabbitmq}.test.ts',
   'test/integration/servers/own-servers.test.ts',
@@ -32,7 +32,7 @@ interface ProjectOptions {
   include?: string[]
   exclude?: string[]
   testTimeout?: number
-  globalSetup?: string | string[]
+  globalSetup?: string
 }
 
 function project(name: string, options: ProjectOptions = {}) {
@@ -59,7 +59,7 @@ export default defineConfig(({ mode }) => {
       reporters: reportFile ? ['default', ['json', { outputFile: reportFile }]] : ['default'],
       projects: [
         project('unit'),
-        project('property', { testTimeout: 30_000 }),
+        project('property', { testTimeout: 30_000, globalSetup: SERVERS }),
         project('contract', { testTimeout: 15_000, globalSetup: SERVERS }),
         project('race', { testTimeout: deep ? 600_000 : 120_000 }),
         project('integration', { testTimeout: 30_000, exclude: ON_SERVERS }),

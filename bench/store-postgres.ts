@@ -10,7 +10,7 @@ import type { NewOperation } from '../src/core/operation.js'
 import type { Store } from '../src/core/store.js'
 import { migrate, type PostgresStoreOptions, postgres } from '../src/stores/postgres/index.js'
 
-const connectionString = process.env['DATABASE_URL'] ?? 'postgres://postgres@127.0.0.1:5432/test'
+const connectionString = process.env['DATABASE_URL'] ?? 'postgres://postgres@127.0.0.1:5432/postgres'
 const SECONDS = Number(process.env['BENCH_SECONDS'] ?? 4)
 const schema = `bench_${randomBytes(5).toString('hex')}`
 const data = { text: 'x'.repeat(180) }

@@ -1,26 +1,39 @@
 import { endpointOf, KINDS, type Kind } from './kinds.js'
+import { whyNoLogin } from './login.js'
 import { probe } from './probe.js'
 
 /** Where a server is and how it was found, or why there is none. */
-export type Found =
-  | { readonly kind: Kind; readonly address: string; readonly how: string }
-  | { readonly kind: Kind; readonly address?: undefined; readonly reason: string }
+export type Found = { readonly kind: Kind; readonly address: string; readonly how: string } | NotFound
 
-/** Looks for a server: where the environment says, else at its standard port. Starts nothing. */
-export async function findServer(kind: Kind, env: NodeJS.ProcessEnv = process.env): Promise<Found> {
-  const { variable, port, address } = KINDS[kind]
-  const named = env[variable]
-  if (named !== undefined && named !== '') {
-    const reason = await whyNot(kind, named)
-    // What the environment names is meant: another server in its place would be a surprise.
-    return reason === undefined ? { kind, address: named, how: variable } : { kind, reason: `${variable}: ${reason}` }
-  }
-  const standard = address(`127.0.0.1:${port}`)
-  const reason = await whyNot(kind, standard)
-  return reason === undefined ? { kind, address: standard, how: `port ${port}` } : { kind, reason }
+interface NotFound {
+  readonly kind: Kind
+  readonly address?: undefined
+  readonly reason: string
+  /** Somebody else's server is at the standard port, and does not let us in. */
+  readonly isTaken?: true
 }
 
-async function whyNot(kind: Kind, address: string): Promise<string | undefined> {
+/** Whether the environment says which server is meant: another in its place would be a surprise. */
+export function isNamed(kind: Kind, env: NodeJS.ProcessEnv = process.env): boolean {
+  return (env[KINDS[kind].variable] ?? '') !== ''
+}
+
+/** Looks for a server that lets us in: where the environment says, else at its standard port. Starts nothing. */
+export async function findServer(kind: Kind, env: NodeJS.ProcessEnv = process.env): Promise<Found> {
+  const { variable, port, address: standard } = KINDS[kind]
+  const named = isNamed(kind, env)
+  const address = named ? (env[variable] ?? '') : standard(`127.0.0.1:${port}`)
+  const prefix = named ? `${variable}: ` : ''
+  const away = await whyAway(kind, address)
+  if (away !== undefined) return { kind, reason: `${prefix}${away}` }
+  const refusal = await whyNoLogin(kind, address)
+  if (refusal === undefined) return { kind, address, how: named ? variable : `port ${port}` }
+  const { host, port: at } = endpointOf(kind, address)
+  const reason = `${prefix}${host}:${at} is there, but refuses the login: ${refusal}`
+  return named ? { kind, reason } : { kind, reason, isTaken: true }
+}
+
+async function whyAway(kind: Kind, address: string): Promise<string | undefined> {
   try {
     return await probe(kind, endpointOf(kind, address))
   } catch (error) {

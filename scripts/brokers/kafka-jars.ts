@@ -2,11 +2,12 @@ import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
+import { runBeside } from './shell.js'
 
 /** What is needed to run a broker from Maven Central, or why it cannot be. */
-export function whyNoKafka(): string | undefined {
+export function whyNoKafka(version = DEFAULT_VERSION): string | undefined {
   if (!runs('java', '-version')) return 'there is no Java (JDK 17 or later)'
-  if (!existsSync(cacheOf(DEFAULT_VERSION)) && !runs('mvn', '-v')) return "there is no Maven to get Kafka's jars with"
+  if (!existsSync(cacheOf(version)) && !runs('mvn', '-v')) return "there is no Maven to get Kafka's jars with"
   return undefined
 }
 
@@ -22,7 +23,7 @@ function cacheOf(version: string): string {
 }
 
 /** The folder with the jars of a version, got from Maven Central when they are not there. */
-export function kafkaJars(version = DEFAULT_VERSION): string {
+export async function kafkaJars(version = DEFAULT_VERSION): Promise<string> {
   const jars = cacheOf(version)
   if (existsSync(jars)) return jars
   const parent = join(jars, '..')
@@ -32,8 +33,8 @@ export function kafkaJars(version = DEFAULT_VERSION): string {
   try {
     writeFileSync(join(work, 'pom.xml'), pom(version))
     const args = ['-q', '-B', 'dependency:copy-dependencies', '-DoutputDirectory=jars']
-    const { status, stdout, stderr } = spawnSync('mvn', args, { cwd: work, encoding: 'utf8', timeout: 600_000 })
-    if (status !== 0) throw new Error(`Maven could not get Kafka ${version}: ${stdout}${stderr}`)
+    const { ok, output } = await runBeside('mvn', args, { cwd: work, timeoutMs: 600_000 })
+    if (!ok) throw new Error(`Maven could not get Kafka ${version}: ${output}`)
     if (!existsSync(jars)) renameSync(join(work, 'jars'), jars)
   } finally {
     rmSync(work, { recursive: true, force: true })

@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { kafkaJars, whyNoKafka } from './kafka-jars.js'
 import type { Place, Prepared, Program } from './program.js'
-import { run } from './shell.js'
+import { runBeside } from './shell.js'
 
 const START_MS = 90_000
 const HEAP = ['-Xms96m', '-Xmx384m']
@@ -21,14 +21,14 @@ export const kafka: Program = {
     return missing
   },
   async prepare({ folder, port, freePort, publicPort }: Place): Promise<Prepared> {
-    const classpath = join(kafkaJars(), '*')
+    const classpath = join(await kafkaJars(), '*')
     const properties = join(folder, 'server.properties')
     // Clients connect where the broker tells them to: those behind a proxy need a listener that tells of the proxy.
     const proxied = publicPort === undefined ? undefined : { port: await freePort(), publicPort }
     const lines = settings({ folder, port, proxied, controller: await freePort() })
     writeFileSync(properties, lines.map(([name, value]) => `${name}=${value}\n`).join(''))
     const storage = ['kafka.tools.StorageTool', 'format', '--cluster-id', CLUSTER, '--config', properties]
-    const formatted = run('java', [...LOGGING, '-cp', classpath, ...storage])
+    const formatted = await runBeside('java', [...LOGGING, '-cp', classpath, ...storage])
     if (!formatted.ok) throw new Error(`Kafka's storage could not be formatted: ${formatted.output}`)
     const server = { command: 'java', args: [...HEAP, ...LOGGING, '-cp', classpath, 'kafka.Kafka', properties] }
     const behindProxy = proxied?.port ?? port

@@ -48,7 +48,7 @@ export class KafkaBroker {
 
   /** Resolves when the broker answers requests. */
   async start(): Promise<this> {
-    const classpath = join(kafkaJars(this.#options.version), '*')
+    const classpath = join(await kafkaJars(this.#options.version), '*')
     if (this.#ports === undefined) {
       this.#ports = await freePorts()
       this.#format(classpath)
@@ -128,7 +128,7 @@ export class KafkaBroker {
 const LOGGING = ['-Dorg.slf4j.simpleLogger.defaultLogLevel=warn']
 
 /** Ends a process by its id, and resolves when there is none any more. */
-export async function endProcess(pid: number, signal: NodeJS.Signals = 'SIGTERM'): Promise<void> {
+async function endProcess(pid: number, signal: NodeJS.Signals = 'SIGTERM'): Promise<void> {
   if (!send(pid, signal)) return
   for (const start = performance.now(); send(pid, 0); await sleep(50)) {
     if (performance.now() - start > STOP_TIMEOUT_MS) send(pid, 'SIGKILL')

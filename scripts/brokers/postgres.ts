@@ -1,7 +1,7 @@
 import { chownSync, existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Launch, Place, Prepared, Program } from './program.js'
-import { run, which } from './shell.js'
+import { runBeside, which } from './shell.js'
 
 const START_MS = 20_000
 /** Where the distributions keep the programs of each version, newest last. */
@@ -18,9 +18,8 @@ export const postgres: Program = {
     const user = process.getuid?.() === 0 ? nonRoot() : undefined
     if (user) chownSync(folder, user.uid, user.gid)
     const data = join(folder, 'data')
-    const made = run(join(bin, 'initdb'), ['-D', data, '-U', 'postgres', '-A', 'trust', '-E', 'UTF8', '--no-locale'], {
-      user,
-    })
+    const form = ['-U', 'postgres', '-A', 'trust', '-E', 'UTF8', '--no-locale', '--no-sync']
+    const made = await runBeside(join(bin, 'initdb'), ['-D', data, ...form], { user, cwd: folder })
     if (!made.ok) throw new Error(`initdb has failed: ${made.output}`)
     // Sockets go into the data folder: the standard place belongs to the server of the distribution.
     const settings = { port, listen_addresses: '127.0.0.1', unix_socket_directories: data, max_connections: 200 }

@@ -19,12 +19,7 @@ function isExecutable(path: string): boolean {
 
 /** Runs a program to its end. */
 export function run(command: string, args: readonly string[], options: RunOptions = {}): Finished {
-  const { uid, gid } = options.user ?? {}
-  const given = {
-    encoding: 'utf8',
-    timeout: options.timeoutMs ?? 60_000,
-    ...(uid !== undefined && { uid, gid }),
-  } as const
+  const given = { encoding: 'utf8', timeout: options.timeoutMs ?? 60_000 } as const
   const { status, stdout, stderr, error } = spawnSync(command, args, {
     ...given,
     env: { ...process.env, ...options.env },
@@ -34,7 +29,6 @@ export function run(command: string, args: readonly string[], options: RunOption
 
 interface RunOptions {
   readonly env?: Readonly<Record<string, string>>
-  readonly user?: { readonly uid: number; readonly gid: number } | undefined
   readonly timeoutMs?: number
 }
 
@@ -44,11 +38,17 @@ export interface Finished {
   readonly output: string
 }
 
+interface BesideOptions extends RunOptions {
+  readonly cwd?: string
+  readonly user?: { readonly uid: number; readonly gid: number } | undefined
+}
+
 /** Runs a program to its end while this process goes on. */
-export function runBeside(command: string, args: readonly string[], options: RunOptions = {}): Promise<Finished> {
-  const { timeoutMs = 60_000, env } = options
+export function runBeside(command: string, args: readonly string[], options: BesideOptions = {}): Promise<Finished> {
+  const { timeoutMs = 60_000, env, cwd, user } = options
+  const given = { timeout: timeoutMs, env: { ...process.env, ...env }, cwd, ...user }
   return new Promise((resolve) => {
-    execFile(command, args, { timeout: timeoutMs, env: { ...process.env, ...env } }, (error, stdout, stderr) => {
+    execFile(command, args, given, (error, stdout, stderr) => {
       resolve({ ok: error === null, output: `${stdout}${stderr}${error ?? ''}` })
     })
   })

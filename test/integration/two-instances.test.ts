@@ -1,34 +1,16 @@
 import { randomBytes } from 'node:crypto'
 import { readFileSync } from 'node:fs'
-import { connect } from 'node:net'
 import amqplib from 'amqplib'
 import pg from 'pg'
 import { afterAll, describe, expect, it } from 'vitest'
+import { DATABASE_URL, whyNoServer } from '../support/postgres.js'
+import { AMQP_URL, whyNoRabbitMq } from '../support/rabbitmq.js'
 import { startChild } from './child.js'
 
-const AMQP_URL = process.env['AMQP_URL'] ?? 'amqp://guest:guest@127.0.0.1:5672'
-const DATABASE_URL = process.env['DATABASE_URL'] ?? 'postgres://postgres@127.0.0.1:5432/postgres'
 const prefix = `two_${randomBytes(4).toString('hex')}`
+const reason = (await whyNoRabbitMq()) ?? (await whyNoServer())
 
-/** Why the example cannot run here; a failure instead where all servers are required. */
-async function whyNot(): Promise<string | undefined> {
-  for (const url of [AMQP_URL, DATABASE_URL]) {
-    const { hostname, port } = new URL(url)
-    const isThere = await new Promise<boolean>((resolve) => {
-      const socket = connect({ host: hostname, port: Number(port || (url.startsWith('amqp') ? 5672 : 5432)) })
-      socket.once('connect', () => resolve(true)).once('error', () => resolve(false))
-      socket.once('connect', () => socket.destroy())
-    })
-    if (!isThere && process.env['REQUIRE_BROKERS'] === '1') throw new Error(`Nobody answers at ${hostname}:${port}.`)
-    if (!isThere) return `nobody listens at ${hostname}:${port}`
-  }
-  return undefined
-}
-
-const reason = await whyNot()
-if (reason !== undefined) process.stderr.write(`two-instances: skipped, ${reason}\n`)
-
-describe.skipIf(reason !== undefined)('the example two-instances', () => {
+describe.skipIf(reason !== undefined)(`the example two-instances${reason ? ` (skipped: ${reason})` : ''}`, () => {
   afterAll(async () => {
     const client = new pg.Client({ connectionString: DATABASE_URL })
     await client.connect()

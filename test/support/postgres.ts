@@ -3,9 +3,12 @@ import { PGlite } from '@electric-sql/pglite'
 import pg from 'pg'
 import { afterAll, beforeAll } from 'vitest'
 import { migrate, type PostgresStoreOptions, postgres } from '../../src/stores/postgres/index.js'
+import { sharedServer } from './servers/server-for.js'
+
+const server = await sharedServer('postgres')
 
 /** The server that the tests use; everything they make is in a schema of their own. */
-export const DATABASE_URL = process.env['DATABASE_URL'] ?? 'postgres://postgres@127.0.0.1:5432/test'
+export const DATABASE_URL = server.address
 
 /** A schema of a test file on the server: what is in it goes with it. */
 export interface TestDatabase {
@@ -18,20 +21,9 @@ export interface TestDatabase {
   store(options?: Partial<PostgresStoreOptions>): Promise<ReturnType<typeof postgres>>
 }
 
-/** Why the tests that need a server cannot run; a failure instead where all servers are required. */
+/** Why the tests that need a server cannot run, or undefined. */
 export async function whyNoServer(): Promise<string | undefined> {
-  const client = new pg.Client({ connectionString: DATABASE_URL, connectionTimeoutMillis: 3000 })
-  client.on('error', () => {})
-  try {
-    await client.connect()
-    await client.end()
-    return undefined
-  } catch (error) {
-    if (process.env['REQUIRE_BROKERS'] === '1') throw error
-    const reason = `skipped: no PostgreSQL at ${DATABASE_URL} (${error instanceof Error ? error.message : error})`
-    process.stderr.write(`${reason}\n`)
-    return reason
-  }
+  return server.missing && `skipped: ${server.missing}`
 }
 
 /** Opens the server for a test file; to be called at its top level. */

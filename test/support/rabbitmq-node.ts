@@ -7,14 +7,16 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
+import { rabbitmq } from '../../scripts/brokers/rabbitmq.js'
 
 const BIN = '/usr/lib/rabbitmq/bin'
 const START_MS = 120_000
 
 /** Why no node can be started, or undefined; with REQUIRE_BROKERS=1 that is an error. */
 export function whyNoNode(): string | undefined {
-  if (existsSync(`${BIN}/rabbitmq-server`)) return undefined
-  const text = `there is no ${BIN}/rabbitmq-server to start a node with`
+  const reason = existsSync(`${BIN}/rabbitmq-server`) ? rabbitmq.missing() : `there is no ${BIN}/rabbitmq-server`
+  if (reason === undefined) return undefined
+  const text = `no RabbitMQ node can be started: ${reason}`
   if (process.env.REQUIRE_BROKERS === '1') throw new Error(text)
   process.stderr.write(`skipped: ${text}\n`)
   return text

@@ -1,29 +1,16 @@
 import { randomBytes } from 'node:crypto'
-import { connect as tcp } from 'node:net'
 import amqplib from 'amqplib'
 import type { AmqpChannel, AmqpClient, AmqpConnection } from '../../src/transports/amqp/index.js'
+import { sharedServer } from './servers/server-for.js'
+
+const server = await sharedServer('amqp')
 
 /** Where the tests find RabbitMQ. */
-export const AMQP_URL = process.env.AMQP_URL ?? 'amqp://guest:guest@127.0.0.1:5672'
+export const AMQP_URL = server.address
 
-/** Why there is no RabbitMQ to test with, or undefined; with REQUIRE_BROKERS=1 its absence is an error. */
+/** Why there is no RabbitMQ to test with, or undefined. */
 export async function whyNoRabbitMq(): Promise<string | undefined> {
-  const { hostname, port } = new URL(AMQP_URL)
-  const reason = await new Promise<string | undefined>((resolve) => {
-    const socket = tcp({ host: hostname, port: Number(port || 5672), timeout: 2000 })
-    const end = (why?: string) => {
-      socket.destroy()
-      resolve(why)
-    }
-    socket.once('connect', () => end())
-    socket.once('timeout', () => end('it does not answer'))
-    socket.once('error', (error) => end(error.message))
-  })
-  if (reason === undefined) return undefined
-  const text = `no RabbitMQ at ${hostname}:${port || 5672} (AMQP_URL): ${reason}`
-  if (process.env.REQUIRE_BROKERS === '1') throw new Error(text)
-  process.stderr.write(`skipped: ${text}\n`)
-  return text
+  return server.missing
 }
 
 /** A beginning of names that no other test uses. */

@@ -30,7 +30,8 @@ describe.skipIf(reason)(`batches of the Postgres store${reason ? `, ${reason}` :
     const prefix = await database.prefix()
     const { client, counts } = counting(database.pool, change)
     const stores = [await database.store({ prefix, client }), await database.store({ prefix, client })]
-    for (const store of stores) await store.start()
+    // A deadlock is found after a second, and a busy machine may find several, one behind the other.
+    for (const store of stores) await store.start({ callTimeoutMs: 60_000 })
     for (let round = 0; round < 12 && counts.deadlocks === 0; round += 1) {
       const made = await atOnce(150, () => stores[0]?.create(newOperation()) ?? Promise.reject(new Error('no store')))
       const ids = made.map(({ operation }) => operation.id)

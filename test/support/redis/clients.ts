@@ -1,21 +1,17 @@
 import { randomUUID } from 'node:crypto'
 import { Redis } from 'ioredis'
 import { createClient } from 'redis'
-import { endpointOf } from '../../../scripts/brokers/kinds.js'
-import { probe } from '../../../scripts/brokers/probe.js'
 import { type RedisStoreOptions, redis } from '../../../src/stores/redis/index.js'
+import { sharedServer } from '../servers/server-for.js'
+
+const server = await sharedServer('redis')
 
 /** Where the tests find a Redis that others may use too. */
-export const REDIS_URL = process.env.REDIS_URL ?? 'redis://127.0.0.1:6379'
+export const REDIS_URL = server.address
 
 /** Why there is no Redis to test on; undefined when there is one. */
 export async function missingRedis(): Promise<string | undefined> {
-  const why = await probe('redis', endpointOf('redis', REDIS_URL))
-  if (why === undefined) return undefined
-  const text = `no Redis: ${why}`
-  if (process.env.REQUIRE_BROKERS === '1') throw new Error(text)
-  process.stderr.write(`skipped, ${text}\n`)
-  return text
+  return server.missing
 }
 
 /** Makes clients of one library, each with the means to end it. */

@@ -94,6 +94,19 @@ describe('findServer', () => {
     })
   })
 
+  it('takes no server that refuses the login', async () => {
+    const port = await answering(Buffer.from('-NOAUTH Authentication required.\r\n'))
+    expect(await findServer('redis', { REDIS_URL: `redis://127.0.0.1:${port}` })).toEqual({
+      kind: 'redis',
+      reason: `REDIS_URL: 127.0.0.1:${port} is there, but refuses the login: NOAUTH Authentication required.`,
+    })
+    const refusal = Buffer.from(`E\u0000\u0000\u0000\u0023SFATAL\u0000C28P01\u0000Mwrong password\u0000\u0000`)
+    const database = `postgres://me:secret@127.0.0.1:${await answering(refusal)}/mine`
+    const found = await findServer('postgres', { DATABASE_URL: database })
+    expect(found).toMatchObject({ reason: expect.stringMatching(/is there, but refuses the login: wrong password/) })
+    expect(JSON.stringify(found)).not.toContain('secret')
+  })
+
   it('gives what is wrong with the variable as the reason', async () => {
     expect(await findServer('kafka', { KAFKA_BROKERS: ':' })).toMatchObject({
       reason: expect.stringContaining('KAFKA_BROKERS is no'),
