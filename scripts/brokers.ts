@@ -2,28 +2,35 @@ import { spawnSync } from 'node:child_process'
 import { parseArgs } from 'node:util'
 import { startDaemon, stopDaemons } from './brokers/daemons.js'
 import { composeDown, composeUp, hasDocker } from './brokers/docker.js'
-import { type Found, findServer, shownAddress, tableOf } from './brokers/find.js'
+import { type Found, findServer, isNamed, shownAddress, tableOf } from './brokers/find.js'
 import { KIND_NAMES, KINDS, type Kind } from './brokers/kinds.js'
 import { installByHand, installCommand } from './brokers/packages.js'
 import { PROGRAMS } from './brokers/programs.js'
 
 // Finds the servers that the package works with, starts what is missing, and prints what it did.
+const USAGE = `usage: npm run brokers -- [--install] [--stop] [--help] [${KIND_NAMES.join('|')} ...]
+
+Finds these servers, or all: where ${KIND_NAMES.map((kind) => KINDS[kind].variable).join(', ')} say,
+else at their standard ports. Starts what is missing with docker, or from what is installed.
+  --install  installs what is missing with the package manager of this machine
+  --stop     ends what was started here`
 const { values, positionals } = readArguments()
 const wanted = KIND_NAMES.filter((kind) => positionals.length === 0 || positionals.includes(kind))
 
-if (values.stop) await stop()
+if (values.help) console.log(USAGE)
+else if (values.stop) await stop()
 else await start()
 
 function readArguments() {
   try {
-    const options = { install: { type: 'boolean' }, stop: { type: 'boolean' } } as const
+    const options = { install: { type: 'boolean' }, stop: { type: 'boolean' }, help: { type: 'boolean' } } as const
     const read = parseArgs({ allowPositionals: true, options })
     const unknown = read.positionals.find((name) => !KIND_NAMES.some((kind) => kind === name))
     if (unknown === undefined) return read
     throw new Error(`There is no server "${unknown}".`)
   } catch (error) {
     console.error(error instanceof Error ? error.message : error)
-    console.error(`usage: npm run brokers -- [--install] [--stop] [${KIND_NAMES.join('|')} ...]`)
+    console.error(USAGE)
     process.exit(2)
   }
 }
@@ -31,6 +38,8 @@ function readArguments() {
 async function start(): Promise<void> {
   const found = new Map<Kind, Found>()
   const missing = () => wanted.filter((kind) => found.get(kind)?.address === undefined)
+  // One of ours could not have the port of another.
+  const startable = () => missing().filter((kind) => !isTaken(found.get(kind)))
   const lookAgain = async (how?: string) => {
     for (const kind of missing()) {
       const seen = await findServer(kind)
@@ -38,17 +47,19 @@ async function start(): Promise<void> {
     }
   }
   await lookAgain()
-  if (missing().length > 0 && hasDocker()) {
-    console.log(`docker compose up -d ${missing().join(' ')}`)
-    const { ok, output } = composeUp(missing())
+  const away = missing().filter((kind) => isNamed(kind))
+  if (away.length > 0) return refuse([...found.values()], away)
+  if (startable().length > 0 && hasDocker()) {
+    console.log(`docker compose up -d ${startable().join(' ')}`)
+    const { ok, output } = composeUp(startable())
     if (!ok) console.error(output)
-    await waitFor(() => lookAgain('docker'), missing)
+    await waitFor(() => lookAgain('docker'), startable)
   }
-  if (values.install) install(missing().filter((kind) => PROGRAMS[kind].missing() !== undefined))
+  if (values.install) install(startable().filter((kind) => PROGRAMS[kind].missing() !== undefined))
   await lookAgain()
-  for (const kind of missing()) found.set(kind, await startProgram(kind, found.get(kind)))
+  for (const kind of startable()) found.set(kind, await startProgram(kind))
   show([...found.values()])
-  advise(missing())
+  advise(missing(), startable())
 }
 
 /** Containers take a moment; those that do not come are shown as missing. */
@@ -67,10 +78,7 @@ function install(kinds: readonly Kind[]): void {
   if (status !== 0) console.error(`"${command}" has failed`)
 }
 
-async function startProgram(kind: Kind, before: Found | undefined): Promise<Found> {
-  const named = process.env[KINDS[kind].variable]
-  // A server of ours at another place than the one that is named would not be used.
-  if (named) return before ?? { kind, reason: `nothing answers at ${KINDS[kind].variable}` }
+async function startProgram(kind: Kind): Promise<Found> {
   const reason = PROGRAMS[kind].missing()
   if (reason !== undefined) return { kind, reason }
   try {
@@ -93,11 +101,31 @@ function show(found: readonly Found[]): void {
     console.log('npm run brokers -- --stop ends what was started')
 }
 
-function advise(kinds: readonly Kind[]): void {
-  if (kinds.length === 0) return
-  console.log(`To get what is missing: ${installCommand(kinds) ?? installByHand(kinds)}`)
-  if (!values.install && installCommand(kinds) !== undefined) console.log('npm run brokers -- --install runs that')
+/** A server of ours in the place of one that the environment names would not be the one that is used. */
+function refuse(found: readonly Found[], away: readonly Kind[]): void {
+  show(found)
+  for (const kind of away) {
+    const { title, variable } = KINDS[kind]
+    const advice = `start the ${title} that ${variable} names, correct ${variable}, or unset it`
+    console.error(`Nothing was started: ${advice} to have one found or started.`)
+  }
   process.exitCode = 1
+}
+
+function isTaken(found: Found | undefined): boolean {
+  return found?.address === undefined && found?.isTaken === true
+}
+
+function advise(missing: readonly Kind[], startable: readonly Kind[]): void {
+  if (missing.length === 0) return
+  process.exitCode = 1
+  for (const kind of missing.filter((each) => !startable.includes(each))) {
+    const { title, variable } = KINDS[kind]
+    console.log(`To use the ${title} that is there, set ${variable} to an address with a login for it.`)
+  }
+  if (startable.length === 0) return
+  console.log(`To get what is missing: ${installCommand(startable) ?? installByHand(startable)}`)
+  if (!values.install && installCommand(startable) !== undefined) console.log('npm run brokers -- --install runs that')
 }
 
 async function stop(): Promise<void> {

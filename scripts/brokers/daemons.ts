@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { KINDS, type Kind } from './kinds.js'
 import { freePort } from './ports.js'
 import { probe } from './probe.js'
+import { isStill, type KnownProcess, remember } from './processes.js'
 import type { Launch } from './program.js'
 import { PROGRAMS } from './programs.js'
 
@@ -14,7 +15,7 @@ const STOP_MS = 20_000
 /** A server that was started here and outlives the command. */
 interface Daemon {
   readonly kind: Kind
-  readonly pids: readonly number[]
+  readonly processes: readonly KnownProcess[]
   readonly stopSignal: NodeJS.Signals
 }
 
@@ -23,7 +24,7 @@ function rootFolder(): string {
 }
 
 function stateFile(): string {
-  return join(rootFolder(), 'daemons.json')
+  return join(rootFolder(), 'processes.json')
 }
 
 function readState(): readonly Daemon[] {
@@ -44,7 +45,10 @@ export async function startDaemon(kind: Kind): Promise<number> {
   const { companion, server, startMs, stopSignal } = await PROGRAMS[kind].prepare({ folder, port, freePort })
   const started = [companion, server].filter((launch) => launch !== undefined).map((launch) => detach(launch, folder))
   const pids = started.map(({ pid }) => pid).filter((pid) => pid !== undefined)
-  writeState([...readState().filter((daemon) => daemon.kind !== kind), { kind, pids, stopSignal }])
+  writeState([
+    ...readState().filter((daemon) => daemon.kind !== kind),
+    { kind, processes: pids.map(remember), stopSignal },
+  ])
   const start = performance.now()
   for (;;) {
     const reason = await probe(kind, { host: '127.0.0.1', port })
@@ -68,27 +72,28 @@ function detach({ command, args, env, user }: Launch, folder: string): ChildProc
 
 /** Ends every server that was started here. Gives what it ended. */
 export async function stopDaemons(): Promise<readonly Kind[]> {
-  const daemons = readState()
-  for (const { pids, stopSignal } of daemons) {
-    // The server first, then what runs beside it.
-    for (const pid of [...pids].reverse()) await end(pid, stopSignal)
+  const ended: Kind[] = []
+  for (const { kind, processes, stopSignal } of readState()) {
+    // The server first, then what runs beside it. The number of one that is gone may be another's by now.
+    const running = processes.filter(isStill).reverse()
+    for (const each of running) await end(each, stopSignal)
+    if (running.length > 0) ended.push(kind)
   }
   writeState([])
-  return daemons.map(({ kind }) => kind)
+  return ended
 }
 
-async function end(pid: number, signal: NodeJS.Signals): Promise<void> {
-  if (!send(pid, signal)) return
-  for (const start = performance.now(); send(pid, 0); await sleep(50)) {
-    if (performance.now() - start > STOP_MS) send(pid, 'SIGKILL')
+async function end(known: KnownProcess, signal: NodeJS.Signals): Promise<void> {
+  send(known.pid, signal)
+  for (const start = performance.now(); isStill(known); await sleep(50)) {
+    if (performance.now() - start > STOP_MS) send(known.pid, 'SIGKILL')
   }
 }
 
-function send(pid: number, signal: NodeJS.Signals | 0): boolean {
+function send(pid: number, signal: NodeJS.Signals): void {
   try {
-    return process.kill(pid, signal)
+    process.kill(pid, signal)
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ESRCH') return false
-    throw error
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
   }
 }
