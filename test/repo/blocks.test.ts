@@ -6,41 +6,16 @@ import { format } from 'node:util'
 import ts from 'typescript'
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
 import { listFiles, ROOT, readText } from './files.js'
-import { type Block, blocksOf } from './markdown.js'
+import { blocksOf } from './markdown.js'
+import { codeOf, type Example, examplesOf, printedOf, serverOf } from './page-examples.js'
 import { type Bindings, matches, parseTranscript, replay } from './transcript.js'
-
-/** The code blocks of a page that belong together, and the transcripts that speak to them. */
-interface Example {
-  readonly name: string
-  readonly blocks: Block[]
-  readonly transcripts: Block[]
-}
 
 const PAGES = listFiles().filter(
   (path) => /^(README|docs\/[\w-]+)\.md$/.test(path) || /^examples\/.*README\.md$/.test(path),
 )
-const CODE = ['ts', 'js', 'typescript', 'javascript', 'tsx', 'jsx', 'mjs']
 const LANGUAGES = ['ts', 'sh', 'http', 'json', 'text', 'mermaid', 'diff']
 const blocks = PAGES.flatMap((page) => blocksOf(page, readText(page)))
 const examples = PAGES.flatMap((page) => examplesOf(blocks.filter((block) => block.page === page)))
-
-/** A block is a module of its own unless it says `continue`; transcripts belong to the module before them. */
-function examplesOf(ofPage: readonly Block[]): Example[] {
-  const found: Example[] = []
-  for (const block of ofPage) {
-    if (CODE.includes(block.language)) {
-      const last = block.flags.includes('continue') ? found.at(-1) : undefined
-      if (last) last.blocks.push(block)
-      else found.push({ name: `${block.page}:${block.line}`, blocks: [block], transcripts: [] })
-    }
-    if (block.language === 'http') found.at(-1)?.transcripts.push(block)
-  }
-  return found
-}
-
-function codeOf({ blocks: parts }: Example): string {
-  return parts.map(({ code }) => code).join('\n\n')
-}
 
 /** Pages listen on 3000, as readers will; each example gets a port of its own. */
 function withPort(code: string, port: number): string {
@@ -55,11 +30,6 @@ function freePort(): Promise<number> {
       server.close(() => resolve(typeof address === 'object' ? (address?.port ?? 0) : 0))
     })
   })
-}
-
-/** What the page says is printed: the comments `// -> …` in their order. */
-function printedOf(code: string): string[] {
-  return [...code.matchAll(/\/\/ -> (.*)$/gm)].map(([, text = '']) => text)
 }
 
 /** The errors of all examples, in one program. */
@@ -138,7 +108,8 @@ describe('the code of the pages', () => {
     expect(last).toMatch(/^planted\.md:1 \+ 1: /)
   }, 120_000)
 
-  it.each(examples)(
+  // Those that speak to a server are run where there are some.
+  it.each(examples.filter((example) => serverOf(example) === undefined))(
     '$name runs, and the shown requests get the shown answers',
     async (example) => {
       const port = await freePort()
