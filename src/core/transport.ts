@@ -15,7 +15,8 @@ export type Channel = 'requests' | 'results'
  * The three kinds of reading. `own`: a copy of everything from now on, for this reader alone, redelivered never.
  * `shared`: the group shares one durable copy, each event is delivered until one member has settled it.
  * `replay`: everything from the beginning, behind a position, or from now on, in order, and then on as it comes.
- * A replay that would have gaps is refused with ERR_CONFIG. Its `name`, which no other reader has and which stays the same
+ * A replay that would have gaps is refused with ERR_CONFIG, and so is one behind a position of another log, which may be one
+ * of the same name. Its `name`, which no other reader has and which stays the same
  * over restarts, is for transports that keep events for each reader instead of a log.
  */
 export type Reading =
@@ -73,7 +74,10 @@ export interface LogFacts {
 
 /** An open subscription. */
 export interface Reader {
-  /** Resolves when everything that was there at the time of the subscription has been handled. */
+  /**
+   * Resolves when everything that was there at the time of the subscription has been handled. Rejects with ERR_CONFIG where
+   * a replay can only be refused after it has begun to read; its reader has then ended.
+   */
   readonly caughtUp: Promise<void>
   /**
    * Resolves, to the reason, when the reader has ended by itself and will get nothing more; never when it was closed, and

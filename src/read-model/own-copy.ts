@@ -115,6 +115,8 @@ export class OwnCopy implements Copy {
       await reader.close()
       // No snapshot of it: the next start would begin behind what is missing.
       if (check.isRefused) this.#position = undefined
+      // Only reading has shown that behind the position is another log.
+      if (typeof from !== 'string' && isGatewayError(error) && error.code === 'ERR_CONFIG') return error
       throw error
     }
     this.#refuseClosed()

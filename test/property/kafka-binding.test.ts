@@ -106,9 +106,14 @@ describe('a position', () => {
   it('is read as it was written', () => {
     const name = fc.stringMatching(/^[\w.-]{1,40}$/)
     const offset = fc.bigInt({ min: 0n, max: 2n ** 63n - 1n })
+    const last = fc.tuple(offset, fc.stringMatching(/^[\w-]{8}$/))
+    const place = fc.tuple(offset, fc.option(last)).map(([next, before]) => {
+      const witness = before !== null && before[0] < next ? { last: { offset: before[0], mark: before[1] } } : {}
+      return { next, ...witness }
+    })
     const entry = fc.tuple(
       fc.tuple(name, fc.nat(100_000)).map(([topic, one]) => `${topic}:${one}`),
-      offset,
+      place,
     )
     fc.assert(
       fc.property(fc.uniqueArray(entry, { minLength: 1, selector: ([id]) => id }), (entries) => {
@@ -117,8 +122,17 @@ describe('a position', () => {
     )
   })
 
+  it('is short, and of an older version is read as well', () => {
+    const last = { offset: 14n, mark: 'Xk3v_Q-0' }
+    const position = 'topic:0=15~Xk3v_Q-0;topic:1=17~2~Xk3v_Q-0;topic:2=0'
+    expect(formatPosition(parsePosition(position))).toBe(position)
+    expect([...parsePosition(position).values()]).toEqual([{ next: 15n, last }, { next: 17n, last }, { next: 0n }])
+    expect([...parsePosition('topic:0=15;topic:1=3').values()]).toEqual([{ next: 15n }, { next: 3n }])
+  })
+
   it('of anything else is refused', () => {
-    for (const other of ['', '15', 'topic=1', 'topic:0', 'topic:0=-1', 'topic:0=1;', 'to pic:0=1'])
+    const others = ['', '15', 'topic=1', 'topic:0', 'topic:0=-1', 'topic:0=1;', 'to pic:0=1']
+    for (const other of [...others, 'topic:0=1~', 'topic:0=1~short', 'topic:0=1~-1~Xk3v_Q-0', 'topic:0~Xk3v_Q-0'])
       expect(() => parsePosition(other)).toThrow(/is no position/)
   })
 })

@@ -6,6 +6,7 @@ import type { AmqpChannel, AmqpConnection, AmqpMessage } from './client.js'
 import { explainStep } from './failures.js'
 import { closeChannel, type Link, type Part } from './link.js'
 import { delayOf, OneByOne } from './one-by-one.js'
+import { formatPlace, type Place, placeOf } from './place.js'
 import { openReading, type ReadingChannel } from './reading-channel.js'
 import { SelfProbe } from './self-probe.js'
 import type { Settler } from './settler.js'
@@ -14,8 +15,8 @@ import { createGate, firstOffset, gone, offsetOf, type Peek, peek } from './stre
 /** What a replay works with. */
 export interface ReplayOptions {
   readonly stream: string
-  /** The first offset that is wanted. */
-  readonly from: number | 'next'
+  /** The message behind which it starts. */
+  readonly from: Place | 'beginning' | 'now'
   readonly clock: Clock
   readonly link: Link
   readonly onMessage: MessageHandler
@@ -36,7 +37,8 @@ const PREFETCH = 256
 /**
  * Reads a stream from an offset on, one message at a time; after a reconnect it goes on where it was. For every channel
  * it publishes a marker to itself: when that is read, all before it has been. Where the marker, the newest message of all,
- * stands before what is to be read, it is not the same stream any more.
+ * stands before what is to be read, it is not the same stream any more. Nor is it where the message that was read last is
+ * another one than it was.
  */
 export class ReplayReader implements Part, Reader {
   readonly caughtUp: Promise<void>
@@ -46,6 +48,10 @@ export class ReplayReader implements Part, Reader {
   readonly #probe: SelfProbe
   /** The offset of the next message that has not been handled; undefined until the first of a replay from now on. */
   #next: number | undefined
+  /** What was read last: each channel reads it again, to know the stream by it. */
+  #last: Place | undefined
+  /** Of the channel that has brought it again. */
+  #known: Settler | undefined
   #connection: AmqpConnection | undefined
   #channel: AmqpChannel | undefined
   #settler: Settler | undefined
@@ -68,7 +74,9 @@ export class ReplayReader implements Part, Reader {
       send: () => this.#sendProbe(),
       onSilence: () => options.link.repair(this, new Error('RabbitMQ brings nothing of the stream any more.')),
     })
-    this.#next = options.from === 'next' ? undefined : options.from
+    const { from } = options
+    this.#next = from === 'now' ? undefined : from === 'beginning' ? 0 : from.offset + 1
+    this.#last = typeof from === 'object' && from.mark !== undefined ? from : undefined
     this.caughtUp = this.#history.passed
     this.ended = new Promise((resolve) => {
       this.#tellEnded = resolve
@@ -111,12 +119,15 @@ export class ReplayReader implements Part, Reader {
 
   async #attach({ channel, settler }: ReadingChannel, connection: AmqpConnection): Promise<void> {
     const { stream, declare } = this.#options
+    // Before anything can come on it.
+    this.#connection = connection
     await declare(channel)
     await channel.prefetch(PREFETCH)
     this.#turns.clear()
     const take = (message: AmqpMessage | null): void => this.#delivered(message, settler)
     try {
-      await channel.consume(stream, take, { arguments: { 'x-stream-offset': this.#next ?? 'next' } })
+      const from = this.#last?.offset ?? this.#next ?? 'next'
+      await channel.consume(stream, take, { arguments: { 'x-stream-offset': from } })
     } catch (error) {
       throw explainStep(error, `Reading the stream "${stream}"`)
     }
@@ -126,7 +137,6 @@ export class ReplayReader implements Part, Reader {
       void channel.close().catch(() => {})
       return
     }
-    this.#connection = connection
     this.#channel = channel
     this.#settler = settler
     this.#probe.start()
@@ -219,36 +229,63 @@ export class ReplayReader implements Part, Reader {
   }
 
   async #handle(message: AmqpMessage, settler: Settler): Promise<void> {
-    const offset = offsetOf(message)
-    if ((await this.#isNext(offset)) && (await this.#take(message, offset))) this.#next = offset + 1
+    if (await this.#isNext(message, settler)) {
+      this.#known = settler
+      const place = placeOf(message)
+      if (await this.#take(message, place)) {
+        this.#next = place.offset + 1
+        this.#last = place
+      }
+    }
     settler.ack(message.fields.deliveryTag)
   }
 
   /** False when the reader was closed meanwhile. */
-  async #take(message: AmqpMessage, offset: number): Promise<boolean> {
+  async #take(message: AmqpMessage, place: Place): Promise<boolean> {
     this.#positioned.open()
     const event = this.#turns.read(message)
-    if (event !== undefined) return this.#turns.ask(event, String(offset))
+    if (event !== undefined) return this.#turns.ask(event, formatPlace(place))
     if (message.fields.routingKey === this.#marker) this.#history.open()
     return true
   }
 
   /** False for what was handled before, and where a message is missing. */
-  async #isNext(offset: number): Promise<boolean> {
-    const { stream, link, clock } = this.#options
+  async #isNext(message: AmqpMessage, settler: Settler): Promise<boolean> {
+    const offset = offsetOf(message)
     const next = this.#next ?? offset
-    if (offset === next) return true
+    const isKnown = this.#last === undefined || this.#known === settler
+    if (!isKnown && offset === this.#last?.offset) this.#recognise(message, settler)
     // A chunk of a stream comes whole, and after a reconnect some of it was handled before.
-    if (offset < next || this.#connection === undefined) return false
+    if (offset < next) return false
+    return (isKnown && offset === next) || this.#lacksNothing(next, settler)
+  }
+
+  #recognise(message: AmqpMessage, settler: Settler): void {
+    const { mark, offset } = placeOf(message)
+    if (mark === this.#last?.mark) this.#known = settler
+    else this.#endWith(anew(this.#options.stream, offset))
+  }
+
+  /** Asked where what was read last has not come again, or not what comes after it. */
+  async #lacksNothing(next: number, settler: Settler): Promise<boolean> {
+    const { stream, link, clock } = this.#options
+    const last = this.#known === settler ? undefined : this.#last
+    if (this.#connection === undefined) return false
     try {
       const first = await firstOffset(stream, this.#connection, clock)
+      if (last !== undefined && first <= last.offset) this.#endWith(anew(stream, last.offset))
+      else if (first > next)
+        this.#endWith(gone(`The stream "${stream}" has lost its messages from offset ${next} to ${first - 1}.`))
       // Offsets may have holes, where the broker keeps notes of its own in the stream.
-      if (first <= next) return true
-      this.#endWith(gone(`The stream "${stream}" has lost its messages from offset ${next} to ${first - 1}.`))
+      else return true
     } catch (error) {
       // On a new channel it comes again.
       link.repair(this, error)
     }
     return false
   }
+}
+
+function anew(stream: string, offset: number): GatewayError {
+  return gone(`The stream "${stream}" was made anew: at offset ${offset} it does not have the message that was there.`)
 }

@@ -1,11 +1,12 @@
 import { GatewayError } from '../../core/errors.js'
 import type { EventMessage } from '../../core/event.js'
 import { createId } from '../../core/ids.js'
-import type { Reader, ReplayStart } from '../../core/transport.js'
+import type { Reader } from '../../core/transport.js'
 import { lingersMs, notAlone, whenAlone } from './alone.js'
 import type { AmqpChannel, AmqpMessage } from './client.js'
 import { KeptReader } from './kept.js'
 import { markerContent, markerId } from './marker.js'
+import { startOf } from './place.js'
 import { QueueReader, type Source } from './reader.js'
 import { ReplayReader } from './replay.js'
 import type { Running, Shared, Wanted } from './running.js'
@@ -79,7 +80,7 @@ async function replay({ subscription, onMessage }: Wanted, running: Running, sha
     const text = 'amqp() keeps no results for replays: set its option replay in every process before the first result'
     throw new GatewayError('ERR_CONFIG', `${text}, which needs RabbitMQ 3.9 or later with streams.`)
   }
-  const from = reading.kind === 'replay' ? offsetOf(reading.from) : 0
+  const from = reading.kind === 'replay' ? startOf(reading.from) : 'beginning'
   const note = { properties: { deliveryMode: 2 }, body: new Uint8Array(0) }
   const reader: ReplayReader = new ReplayReader({
     ...{ stream: topology.stream, from, onMessage, count },
@@ -162,15 +163,6 @@ async function begin(
   await publisher.publish(markerContent(id), { exchange: '', key: queue, mandatory: true })
   await topology.bindKept(channel, queue, types)
   return id
-}
-
-/** The first offset that is wanted; of a replay from now on only the broker knows it. */
-function offsetOf(from: ReplayStart): number | 'next' {
-  if (from === 'beginning') return 0
-  if (from === 'now') return 'next'
-  const position = from.after
-  if (/^\d{1,15}$/.test(position)) return Number(position) + 1
-  throw new GatewayError('ERR_CONFIG', `${JSON.stringify(position)} is no position in a stream of RabbitMQ.`)
 }
 
 /** What a reader knows of its messages. */

@@ -11,7 +11,17 @@ import { History } from './history.js'
 import type { Entry } from './inlet.js'
 import { Milestones } from './milestones.js'
 import { PartitionLog } from './partition-log.js'
-import { describeLoss, formatPosition, type Offsets, startOfOwn, startOfReplay, startOfShared } from './starts.js'
+import {
+  describeAnother,
+  describeLoss,
+  formatPosition,
+  type Offsets,
+  type Places,
+  startOfOwn,
+  startOfReplay,
+  startOfShared,
+  witnessOf,
+} from './starts.js'
 import { pause } from './waiting.js'
 
 /** What a reading is given by its transport. */
@@ -49,7 +59,7 @@ export class Reading implements ReadRequest, Reader {
   readonly #milestones = new Milestones()
   readonly #limit: number
   readonly #history = new History()
-  #starts: Offsets | undefined
+  #starts: Places | undefined
   #client: ClientReader | undefined
   #closing: Promise<void> | undefined
 
@@ -66,7 +76,7 @@ export class Reading implements ReadRequest, Reader {
       park: (record) => parts.park(record, group),
       failed: (error) => this.failed(error),
       isWanted: ({ partition, log }) => this.#logs.get(partition) === log,
-      position: () => formatPosition([...this.#logs].map(([id, log]) => [id, log.next] as const)),
+      position: () => formatPosition([...this.#logs].map(([id, log]) => [id, log.place] as const)),
       settled: (entry) => this.#settled(entry),
     })
     const commit = (offsets: Offsets) => this.#client?.commit(offsets) ?? Promise.resolve()
@@ -85,7 +95,7 @@ export class Reading implements ReadRequest, Reader {
   /** Resolves once it is positioned. */
   async open(): Promise<this> {
     const { subscription } = this.#parts
-    if (this.#kind === 'own') this.#starts = await startOfOwn(this.#startParts())
+    if (this.#kind === 'own') this.#starts = toPlaces(await startOfOwn(this.#startParts()))
     if (subscription.reading.kind === 'replay') {
       this.#starts = await startOfReplay(this.#startParts(), subscription.reading.from)
     }
@@ -119,7 +129,7 @@ export class Reading implements ReadRequest, Reader {
   }
 
   nextOf(id: PartitionId): bigint | undefined {
-    return this.#logs.get(id)?.next
+    return this.#logs.get(id)?.start
   }
 
   async assigned(assignment: Assignment): Promise<Offsets> {
@@ -128,10 +138,12 @@ export class Reading implements ReadRequest, Reader {
     const fresh = partitions.filter((id) => !this.#logs.has(id))
     const starts = new Map<PartitionId, bigint>()
     if (fresh.length > 0) {
-      const known = this.#kind === 'shared' ? await startOfShared(this.#startParts(), assignment) : this.#starts
-      for (const id of fresh) starts.set(id, known?.get(id) ?? 0n)
+      const known =
+        this.#kind === 'shared' ? toPlaces(await startOfShared(this.#startParts(), assignment)) : this.#starts
+      const logs = fresh.map((id) => [id, new PartitionLog(known?.get(id) ?? { next: 0n })] as const)
+      for (const [id, log] of logs) starts.set(id, log.start)
       await this.#expect(starts)
-      for (const [id, start] of starts) this.#logs.set(id, new PartitionLog(start))
+      for (const [id, log] of logs) this.#logs.set(id, log)
     }
     this.#committer.rebase(partitions)
     this.#checkHistory()
@@ -142,9 +154,12 @@ export class Reading implements ReadRequest, Reader {
     const log = this.#logs.get(id)
     if (log === undefined || this.#closing !== undefined) return
     for (const record of records) {
+      if (!this.#recognises(id, log, record)) return
       // A reader that was interrupted may begin again before where it was.
-      if (record.offset < log.next) continue
+      const isNew = record.offset >= log.next
       log.advance(record.offset + 1n)
+      if (!isNew) continue
+      if (this.#kind === 'replay') log.witness(witnessOf(record))
       this.#handover.take(id, log, record)
     }
     log.advance(next)
@@ -158,10 +173,16 @@ export class Reading implements ReadRequest, Reader {
   }
 
   lost(id: PartitionId, from: bigint, to: bigint): void {
+    const log = this.#logs.get(id)
+    // Only what it would have been known by.
+    if (log?.wanted !== undefined && to > from && to <= log.next) {
+      log.advance(to)
+      return
+    }
     const text = describeLoss(id, from, to)
     this.#parts.warn(text)
     if (this.#kind === 'replay') this.#end(text)
-    else if (to > from) this.#logs.get(id)?.advance(to)
+    else if (to > from) log?.advance(to)
     else this.#restart(id, to)
   }
 
@@ -175,6 +196,13 @@ export class Reading implements ReadRequest, Reader {
     else void this.#readAgain()
   }
 
+  /** False when the last record of before is another one now. That it was compacted away is no sign of another topic. */
+  #recognises(id: PartitionId, { wanted }: PartitionLog, record: IncomingRecord): boolean {
+    if (record.offset !== wanted?.offset || witnessOf(record).mark === wanted.mark) return true
+    this.#end(describeAnother(id, wanted))
+    return false
+  }
+
   /** A gap in a replay would never be noticed, so it ends where it would get one. */
   #end(text: string, cause?: unknown): void {
     if (this.#closing !== undefined) return
@@ -186,7 +214,7 @@ export class Reading implements ReadRequest, Reader {
   /** What is there now is all new; what was read before is handled, or gone with its topic. */
   #restart(id: PartitionId, start: bigint): void {
     if (!this.#logs.has(id)) return
-    this.#logs.set(id, new PartitionLog(start))
+    this.#logs.set(id, new PartitionLog({ next: start }))
     this.#committer.reset(id, start)
     this.#history.forget(id)
     this.#client?.resume(id)
@@ -239,6 +267,10 @@ export class Reading implements ReadRequest, Reader {
     const { client, topics, subscription, clock } = this.#parts
     return { client, topics, channel: subscription.channel, pause: (ms: number) => pause(clock, ms) }
   }
+}
+
+function toPlaces(offsets: Offsets): Places {
+  return new Map([...offsets].map(([id, next]) => [id, { next }]))
 }
 
 function ignore(): void {}

@@ -1,9 +1,27 @@
 import { GatewayError } from '../../core/errors.js'
+import { MARK_LENGTH, markOf } from '../../core/mark.js'
 import type { Channel, Reading } from '../../core/transport.js'
-import type { Assignment, KafkaClient, PartitionId } from './client.js'
+import type { IncomingRecord } from '../profiles/kafka-wire.js'
+import { type Assignment, type KafkaClient, type PartitionId, partsOf } from './client.js'
 
 /** Where each partition is read from. */
 export type Offsets = ReadonlyMap<PartitionId, bigint>
+
+/** A record that was read, by which its partition is known again. */
+export interface Witness {
+  readonly offset: bigint
+  readonly mark: string
+}
+
+/** Where a replay stands in a partition. */
+export interface Place {
+  readonly next: bigint
+  /** The last record before; undefined where none was read, and in positions that older versions have written. */
+  readonly last?: Witness | undefined
+}
+
+/** Where a replay stands. */
+export type Places = ReadonlyMap<PartitionId, Place>
 
 /** What decides where a reader starts. */
 export interface StartParts {
@@ -28,19 +46,27 @@ export async function startOfOwn({ client, topics }: StartParts): Promise<Offset
 export async function startOfReplay(
   { client, topics }: StartParts,
   from: Extract<Reading, { kind: 'replay' }>['from'],
-): Promise<Offsets> {
+): Promise<Places> {
   const [first, end] = [await client.offsets(topics, 'beginning'), await client.offsets(topics, 'end')]
-  if (from === 'now') return end
+  if (from === 'now') return new Map([...end].map(([partition, next]) => [partition, { next }]))
   const wanted = from === 'beginning' ? undefined : parsePosition(from.after)
-  const starts = new Map<PartitionId, bigint>()
+  for (const partition of wanted?.keys() ?? [])
+    if (topics.includes(partsOf(partition).topic) && !first.has(partition)) throw vanished(partition)
+  const places = new Map<PartitionId, Place>()
   for (const [partition, oldest] of first) {
     // A partition that the position does not know was created after it.
-    const start = wanted?.get(partition) ?? 0n
+    const { next, last } = wanted?.get(partition) ?? { next: 0n }
     const newest = end.get(partition) ?? oldest
-    if (start < oldest || start > newest) throw unreachable(partition, start, [oldest, newest])
-    starts.set(partition, start)
+    if (next < oldest || next > newest) throw unreachable(partition, next, [oldest, newest])
+    // What retention has deleted since cannot be compared.
+    places.set(partition, { next, last: last !== undefined && last.offset >= oldest ? last : undefined })
   }
-  return starts
+  return places
+}
+
+/** Topics get more partitions, never fewer. */
+function vanished(partition: PartitionId): GatewayError {
+  return new GatewayError('ERR_CONFIG', `The topic of ${partition} was made anew: it has no such partition any more.`)
 }
 
 function unreachable(partition: PartitionId, start: bigint, [oldest, newest]: readonly [bigint, bigint]): GatewayError {
@@ -77,27 +103,50 @@ function merge(base: Offsets, over: Offsets): Offsets {
   return new Map([...base, ...over])
 }
 
-/** A position says for every partition what comes next: `topic:0=15;topic:1=3`. */
-export function formatPosition(next: Iterable<readonly [PartitionId, bigint]>): string {
-  return [...next].map(([partition, offset]) => `${partition}=${offset}`).join(';')
+/** The record as a witness: its mark is made of what brokers never change, also when they compact a topic. */
+export function witnessOf({ offset, timestamp, key, value }: IncomingRecord): Witness {
+  return { offset, mark: markOf([`${timestamp}`, key, value]) }
 }
+
+/**
+ * A position says for every partition what comes next, and the mark of the record before: `topic:0=15~Xk3v_Q-0;topic:1=3`.
+ * `topic:0=15~2~Xk3v_Q-0` where that record stands by 2 further up than the one right before.
+ */
+export function formatPosition(places: Iterable<readonly [PartitionId, Place]>): string {
+  return [...places].map(([partition, place]) => `${partition}=${formatPlace(place)}`).join(';')
+}
+
+function formatPlace({ next, last }: Place): string {
+  if (last === undefined) return `${next}`
+  const distance = next - 1n - last.offset
+  return distance === 0n ? `${next}~${last.mark}` : `${next}~${distance}~${last.mark}`
+}
+
+const PLACE = new RegExp(`^([\\w.-]+:\\d{1,9})=(\\d{1,19})(?:(?:~(\\d{1,19}))?~([\\w-]{${MARK_LENGTH}}))?$`)
 
 /**
  * Reads a position.
  * @throws GatewayError ERR_CONFIG when it is none.
  */
-export function parsePosition(text: string): Offsets {
-  const offsets = new Map<PartitionId, bigint>()
+export function parsePosition(text: string): Places {
+  const places = new Map<PartitionId, Place>()
   for (const part of text.split(';')) {
-    const match = /^([\w.-]+:\d{1,9})=(\d{1,19})$/.exec(part)
+    const match = PLACE.exec(part)
     if (match === null) throw new GatewayError('ERR_CONFIG', `${JSON.stringify(text)} is no position in Kafka topics.`)
-    offsets.set(match[1] ?? '', BigInt(match[2] ?? 0))
+    const [, partition = '', offset = '0', distance = '0', mark] = match
+    const next = BigInt(offset)
+    places.set(partition, { next, ...(mark && { last: { offset: next - 1n - BigInt(distance), mark } }) })
   }
-  return offsets
+  return places
 }
 
 /** Why records from an offset on are not there, where the partition goes on at another. */
 export function describeLoss(id: PartitionId, from: bigint, to: bigint): string {
   if (to < from) return `The topic of ${id} was made anew: it has no offset ${from}.`
   return `Records of ${id} from offset ${from} to ${to} were deleted by retention before they were read.`
+}
+
+/** What it means when the last record that was read is another one now. */
+export function describeAnother(id: PartitionId, { offset }: Witness): string {
+  return `The topic of ${id} was made anew: at offset ${offset} it does not have the record that was there.`
 }

@@ -55,8 +55,8 @@ async function replay(transport: AmqpTransport, from: ReplayStart) {
 }
 
 /** A started read model, with the codes of the errors that it has told. */
-async function model(transport: AmqpTransport) {
-  const things = createReadModel({ transport, store: memoryStore(), projection })
+async function model(transport: AmqpTransport, store = memoryStore()) {
+  const things = createReadModel({ transport, store, projection })
   const errors: string[] = []
   things.on('error', ({ code }) => errors.push(code))
   await things.start()
@@ -100,6 +100,52 @@ describe.skipIf(missing !== undefined)('a replay of a stream', () => {
     await publish(transport, 'b')
     await until(async () => (await things.get('b')) !== undefined)
   })
+
+  it('makes a read model anew whose stream was made anew, and longer than before, while it was down', async () => {
+    const options = own()
+    const store = memoryStore()
+    const transport = await started(options)
+    await publish(transport, 'a', 'b', 'c')
+    const first = await model(transport, store)
+    await first.things.close()
+    await transport.close()
+    await deleteQueue(`${options.prefix}.results.replay`)
+    const other = await started(options)
+    const ids = Array.from({ length: 20 }, (_, n) => `n${n}`)
+    await publish(other, ...ids)
+    const { things } = await model(other, store)
+    expect(things.status.size).toBe(20)
+    for (const id of ids) expect(await things.get(id)).toBeDefined()
+    expect(await things.get('a')).toBeUndefined()
+  }, 30_000)
+
+  it('goes on behind a position of an older version, which does not say which stream it belongs to', async () => {
+    const transport = await started(own())
+    await publish(transport, 'a', 'b', 'c')
+    const first = await replay(transport, 'beginning')
+    await first.reader.caughtUp
+    expect(first.positions[0]).toMatch(/^\d+~[\w-]{8}$/)
+    const { reader, positions } = await replay(transport, { after: `${Number.parseInt(first.positions[0] ?? '', 10)}` })
+    await reader.caughtUp
+    expect(positions).toEqual(first.positions.slice(1))
+  })
+
+  it('ends when its stream was made anew, and longer than before, while its connection was lost', async () => {
+    const options = own()
+    const proxy = await TcpProxy.start(AMQP_URL)
+    opened.push(() => proxy.stop())
+    const transport = await started({ ...options, url: proxy.through(AMQP_URL) })
+    await publish(transport, 'a', 'b')
+    const { reader, ends, positions } = await replay(transport, 'beginning')
+    await reader.caughtUp
+    await proxy.stop()
+    await deleteQueue(`${options.prefix}.results.replay`)
+    await publish(await started(options), ...Array.from({ length: 20 }, (_, n) => `n${n}`))
+    await proxy.listen()
+    await until(() => ends.length === 1, 20_000)
+    expect(ends[0]).toMatchObject({ code: 'ERR_CONFIG', message: expect.stringContaining('was made anew') })
+    expect(positions).toHaveLength(2)
+  }, 40_000)
 
   it('ends when its stream cannot be declared again', async () => {
     const options = own()
@@ -157,7 +203,7 @@ describe.skipIf(missing !== undefined)('a replay of a stream', () => {
     await until(() => positions.length === 3)
     await publish(transport, 'd')
     await until(() => positions.length === 4)
-    const offsets = positions.map(Number)
+    const offsets = positions.map((position) => Number.parseInt(position, 10))
     expect(offsets).toEqual([...new Set(offsets)].sort((one, other) => one - other))
     expect(ends).toEqual([])
   })

@@ -132,6 +132,35 @@ describe.skipIf(noKafka !== undefined)(`a replay of a topic${noKafka ? ` (skippe
       }, 60_000)
     }, 150_000)
 
+    it(`makes a read model anew whose topic was made anew, and longer, while it was down, on ${name}`, async () => {
+      const topic = await made.create(`${title}.another`)
+      const store = memoryStore()
+      const first = await started(connect(made.brokers), topic)
+      await publish(first, 'a', 'b', 'c')
+      const before = createReadModel({ transport: first, store, projection })
+      await before.start()
+      await before.close()
+      await first.close()
+      await remake(topic)
+      const transport = await started(connect(made.brokers), topic)
+      const ids = Array.from({ length: 10 }, (_, n) => `n${n}`)
+      await until(
+        () =>
+          publish(transport, 'first').then(
+            () => true,
+            () => false,
+          ),
+        30_000,
+      )
+      await publish(transport, ...ids)
+      const things = createReadModel({ transport, store, projection })
+      opened.push(() => things.close())
+      await things.start()
+      expect(things.status.size).toBe(11)
+      for (const id of ids) expect(await things.get(id)).toBeDefined()
+      expect(await things.get('a')).toBeUndefined()
+    }, 120_000)
+
     it(`is refused to read models whose topic drops what they would need, on ${name}`, async () => {
       const limited = await made.create(`${title}.limited`, 1, { 'retention.ms': '86400000' })
       const compacted = await made.create(`${title}.compacted`, 1, { 'cleanup.policy': 'compact' })
@@ -171,6 +200,22 @@ describe.skipIf(noKafka !== undefined)(`a replay of a topic${noKafka ? ` (skippe
       }, 60_000)
     }, 120_000)
   }
+
+  it('a position is the same for both clients, also where the brokers have given the records their times', async () => {
+    const topic = await made.create('times', 1, { 'message.timestamp.type': 'LogAppendTime' })
+    const found: unknown[] = []
+    for (const connect of Object.values(kafkaClients)) {
+      const transport = await started(connect(made.brokers), topic)
+      if (found.length === 0) await publish(transport, 'a', 'b')
+      const positions: unknown[] = []
+      const subscription = { channel: 'results', types: ['Done'], reading: REPLAY } as const
+      const reader = await transport.subscribe(subscription, async (_, { position }) => void positions.push(position))
+      await reader.caughtUp
+      found.push(positions)
+    }
+    expect(found[0]).toHaveLength(2)
+    for (const positions of found) expect(positions).toEqual(found[0])
+  }, 60_000)
 
   it('a reader that kafkajs gives up ends a replay; readers of the other kinds go on', async () => {
     const crashes: ((event: { payload: { error: Error; restart: boolean } }) => void)[] = []

@@ -9,6 +9,7 @@ type Batch = NonNullable<FetchResponse['responses'][number]['partitions'][number
 type Leaders = Map<number, Map<string, PartitionId[]>>
 
 const CONTROL = 1 << 5
+const APPEND_TIME = 1 << 3
 const OUT_OF_RANGE = 1
 const MAX_WAIT_MS = 500
 const PARTITION_BYTES = 2 ** 20
@@ -166,12 +167,14 @@ function toTopics(
  */
 function* recordsOf(batches: readonly Batch[], id: PartitionId, start: bigint): Iterable<IncomingRecord> {
   const { topic, partition } = partsOf(id)
-  for (const { attributes, firstOffset, firstTimestamp, records } of batches) {
+  for (const { attributes, firstOffset, firstTimestamp, maxTimestamp, records } of batches) {
     if ((attributes & CONTROL) !== 0) continue
+    // With the brokers' time the batch has one for all; what its records say is what their producer thought.
+    const hasAppendTime = (attributes & APPEND_TIME) !== 0
     for (const { offsetDelta, timestampDelta, key, value, headers } of records) {
       const offset = firstOffset + BigInt(offsetDelta)
       if (offset < start) continue
-      const timestamp = Number(firstTimestamp + timestampDelta)
+      const timestamp = Number(hasAppendTime ? maxTimestamp : firstTimestamp + timestampDelta)
       const named = headers.map(([name, bytes]) => [name?.toString('utf8') ?? '', bytes] as const)
       yield { topic, partition, offset, timestamp, key, value, headers: named }
     }
