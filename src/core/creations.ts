@@ -1,33 +1,74 @@
 import type { AnyDefinition } from './definition.js'
+import { GatewayError } from './errors.js'
 import { normaliseId } from './ids.js'
-import type { Operation } from './operation.js'
+import { isEnded, type Operation } from './operation.js'
 import type { GatewayParts } from './parts.js'
-import type { RecordWrite } from './store.js'
+import type { StoredRecord } from './store.js'
 
 const LONGEST_ID = 256
+/** How many operations that create the same are kept track of. */
+const MOST = 16
+const ATTEMPTS = 50
 
-/** What leads from the id of what an operation creates to the operation; undefined where the two ids are the same. */
-export function creationRecord(
-  { creates }: AnyDefinition,
-  operation: Operation,
-  ttlMs: number,
-): RecordWrite | undefined {
+type Parts = Pick<GatewayParts, 'store' | 'storeKind' | 'commands' | 'settings'>
+
+/**
+ * Notes which operation creates what has the id that the command says, beside others that do; nothing where the two ids
+ * are the same.
+ */
+export async function noteCreation({ store, settings }: Parts, { creates }: AnyDefinition, operation: Operation) {
   const id = creates?.(operation)
-  if (id === undefined || id === operation.id || id.length > LONGEST_ID) return undefined
-  return { key: keyOf(id), value: Buffer.from(operation.id), ttlMs }
+  if (id === undefined || id === operation.id || id.length > LONGEST_ID) return
+  const write = (operations: readonly Operation[], ifVersion: number): Promise<number | undefined> => {
+    const value = Buffer.from(operations.map((one) => one.id).join('\n'))
+    return store.records.put({ key: keyOf(id), value, ifVersion, ttlMs: settings.operationTtlMs })
+  }
+  if ((await write([operation], 0)) !== undefined) return
+  // Of all that write at the same time one succeeds, until there are too many.
+  for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
+    const record = await store.records.get(keyOf(id))
+    const others = record === undefined ? [] : await worthKeeping(store, record)
+    const kept = withinLimit([...others, operation])
+    if (!kept.includes(operation) || (await write(kept, record?.version ?? 0)) !== undefined) return
+  }
+  throw new GatewayError('ERR_STORE_UNAVAILABLE', 'Too many operations that create the same begin at once.')
 }
 
-/** Finds the operation that creates what has this id, whichever instance started it. */
-export async function findCreation(
-  { store, storeKind, commands }: GatewayParts,
-  id: string,
-): Promise<Operation | undefined> {
+/** Finds the operations that create what has this id, whichever instances started them, in the order of their start. */
+export async function findCreations({ store, storeKind, commands }: Parts, id: string): Promise<readonly Operation[]> {
   const creating = [...commands.values()].filter(({ definition }) => definition.creates !== undefined)
-  if (creating.length === 0 || storeKind === 'none' || id.length > LONGEST_ID) return undefined
+  if (creating.length === 0 || storeKind === 'none' || id.length > LONGEST_ID) return []
   const own = normaliseId(id) === undefined ? undefined : await store.get(id)
-  if (own !== undefined && createsItself(own, creating)) return own
+  if (own !== undefined && createsItself(own, creating)) return [own]
   const record = await store.records.get(keyOf(id))
-  return record && (await store.get(Buffer.from(record.value).toString()))
+  return record === undefined ? [] : operationsOf(store, record)
+}
+
+/** Those that run, and as many as there is room for of those that have created it, which may not be seen yet. */
+async function worthKeeping(store: Parts['store'], record: StoredRecord): Promise<readonly Operation[]> {
+  const all = await operationsOf(store, record)
+  const running = all.filter((operation) => !isEnded(operation))
+  const done = all.filter(({ state }) => state === 'succeeded')
+  const surplus = Math.max(running.length + done.length + 1 - MOST, 0)
+  return [...done.slice(surplus), ...running]
+}
+
+/** Of too many the newest gives way of whoever has most, so that nobody hides the operation of another. */
+function withinLimit(operations: readonly Operation[]): readonly Operation[] {
+  if (operations.length <= MOST) return operations
+  const countOf = (one: Operation) => operations.filter(({ principal }) => principal === one.principal).length
+  const surplus = operations.reduce((most, one) => (countOf(one) >= countOf(most) ? one : most))
+  return operations.filter((one) => one !== surplus)
+}
+
+async function operationsOf(store: Parts['store'], { value }: StoredRecord): Promise<readonly Operation[]> {
+  const found = await Promise.all(
+    Buffer.from(value)
+      .toString()
+      .split('\n')
+      .map((id) => store.get(id)),
+  )
+  return found.filter((operation) => operation !== undefined)
 }
 
 function createsItself(

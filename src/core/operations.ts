@@ -1,4 +1,4 @@
-import { findCreation } from './creations.js'
+import { findCreations } from './creations.js'
 import { toMessage } from './event.js'
 import { lookAgain } from './last-look.js'
 import { isEnded, type Operation, type Settled } from './operation.js'
@@ -33,9 +33,12 @@ export class Operations {
     return this.#parts.store.get(id)
   }
 
-  /** The operation that creates what has this id, as the commands say with `creates`; ended ones are given too. */
-  creating(id: string): Promise<Operation | undefined> {
-    return findCreation(this.#parts, id)
+  /**
+   * The operations that create what has this id, as the commands say with `creates`, in the order of their start; ended
+   * ones are given too. Of very many that do so at the same time those are given that were the first.
+   */
+  creating(id: string): Promise<readonly Operation[]> {
+    return findCreations(this.#parts, id)
   }
 
   /** Waits for the end, or a change, and gives the operation as it stands then, or when time is up or the caller left. */

@@ -1,6 +1,6 @@
 import { Admission, type Admitted, type Asked, type Started } from './admission.js'
 import type { Reply, RequestOptions } from './command.js'
-import { creationRecord } from './creations.js'
+import { noteCreation } from './creations.js'
 import type { CommandPlan } from './definition.js'
 import { GatewayError, isGatewayError, toGatewayError } from './errors.js'
 import { within } from './in-time.js'
@@ -160,8 +160,7 @@ export class Requests {
   /** Keeps where what is being created can be found by its own id; without it a read says 404, so it is only reported. */
   async #noteCreation({ definition }: CommandPlan, operation: Operation): Promise<void> {
     try {
-      const write = creationRecord(definition, operation, this.#parts.settings.operationTtlMs)
-      if (write !== undefined) await this.#parts.store.records.put(write)
+      await noteCreation(this.#parts, definition, operation)
     } catch (error) {
       this.#parts.lifecycle.error(error)
     }

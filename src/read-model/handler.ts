@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { GatewayContext } from '../core/command.js'
 import { GatewayError } from '../core/errors.js'
+import type { EventMessage } from '../core/event.js'
 import { isEnded, type Operation } from '../core/operation.js'
 import { headerOf } from '../http/body.js'
 import { isNotModifiedSince, matchesNoneMatch } from '../http/conditional.js'
@@ -37,6 +38,8 @@ interface Visit<State> {
   readonly key: string
 }
 
+/** How late an event may be, and how far the clocks of its writer and of the reader apart, so that dates can be trusted. */
+const SETTLED_MS = 10_000
 const ALLOW = 'GET, HEAD, OPTIONS'
 const PLAIN = createHttpExtension({}).settings as Parameters<typeof problemReply>[0]
 
@@ -90,63 +93,80 @@ async function show<State>({ model, request, options }: Visit<State>, entry: Rea
   // Of the content, so that all instances give the same one, however each has come by its copy.
   const etag = `"${createHash('sha256').update(model.name).update('\0').update(body).digest('base64url').slice(0, 22)}"`
   const headers: Record<string, string> = { etag, 'cache-control': cacheControl }
-  // RFC 9110 section 8.8.2.1: never later than now, whatever the clocks of the writers say.
-  const time = Math.min(entry.time, Date.now())
-  if (time > 0) headers['last-modified'] = new Date(time).toUTCString()
-  if (isUnchanged(request, etag, time)) return { status: 304, headers }
+  const dates = datesOf(entry.time)
+  if (dates !== undefined) headers['last-modified'] = new Date(dates.shown).toUTCString()
+  if (isUnchanged(request, etag, dates?.settled)) return { status: 304, headers }
   const typed = { ...headers, 'content-type': 'application/json', 'x-content-type-options': 'nosniff' }
   return { status: 200, headers: typed, body }
 }
 
-function isUnchanged(request: HttpRequest, etag: string, time: number): boolean {
+/**
+ * Dates have seconds, and what a state is in the middle of one is not what it is at its end (RFC 9110 section 8.8.2.2). So
+ * only a date behind the second of the last event counts as a condition, and such a date is shown once no other event of
+ * that second is to be expected; until then it is that second, which tells when, and no more.
+ */
+function datesOf(time: number): { readonly shown: number; readonly settled: number } | undefined {
+  const now = Date.now()
+  // RFC 9110 section 8.8.2.1: never later than now, whatever the clocks of the writers say.
+  const second = Math.floor(Math.min(time, now) / 1000) * 1000
+  if (second <= 0) return undefined
+  const settled = second + 1000
+  return { shown: now - settled >= SETTLED_MS ? settled : second, settled }
+}
+
+function isUnchanged(request: HttpRequest, etag: string, settled: number | undefined): boolean {
   const ifNoneMatch = headerOf(request, 'if-none-match')
   if (ifNoneMatch !== undefined) return matchesNoneMatch(ifNoneMatch, etag)
-  return time > 0 && isNotModifiedSince(headerOf(request, 'if-modified-since'), time)
+  return settled !== undefined && isNotModifiedSince(headerOf(request, 'if-modified-since'), settled)
 }
 
 /** What is not there may be on its way: in an operation that runs, or in an event that has not been folded yet. */
-async function showMissing<State>(visit: Visit<State>): Promise<HttpReply> {
-  const { model, options, key } = visit
-  const { gateway, lagMs = 1000 } = options
-  const found = await gateway?.operations.creating(key)
-  if (gateway === undefined || found === undefined) throw notFound()
-  const isOwn = await mayKnow(gateway, visit.request, found)
-  const operation = isOwn ? await whenEnded(gateway, visit.request, found) : found
-  const { state, result } = operation
-  if (isEnded(operation) && (state !== 'succeeded' || result === undefined)) throw notFound()
-  if (result !== undefined && (await model.whenAt(result, { waitMs: lagMs }))) {
-    const entry = await model.get(key)
-    // The event is in the copy, and has not made this: it will not come.
-    if (entry === undefined) throw notFound()
-    return show(visit, entry)
-  }
-  if (!isOwn) throw notFound()
+async function showMissing<State>(visit: Visit<State>, mayWait = true): Promise<HttpReply> {
+  const { model, request, options, key } = visit
+  const { gateway, lagMs: waitMs = 1000 } = options
+  if (gateway === undefined) throw notFound()
+  const found = await gateway.operations.creating(key)
+  const own = await knownTo(gateway, request, found)
+  const running = own.find((operation) => !isEnded(operation))
+  if (mayWait && running !== undefined && (await waitFor(gateway, request, running))) return showMissing(visit, false)
+  const created = found.filter(hasCreated)
+  const isAt = await Promise.all(created.map(({ result }) => model.whenAt(result, { waitMs })))
+  const entry = isAt.includes(true) ? await model.get(key) : undefined
+  if (entry !== undefined) return show(visit, entry)
+  // An event that is in the copy, and has not made this, is not on its way any more.
+  const late = created.find((operation, index) => isAt[index] === false && own.includes(operation))
+  const operation = running ?? late
+  if (operation === undefined) throw notFound()
   return showPending(gateway, operation, options.pending)
 }
 
-/** To others than its principal, an operation, and with it what it will create, is not there. */
-async function mayKnow(gateway: GatewayContext, request: HttpRequest, operation: Operation): Promise<boolean> {
-  const settings = httpSettingsOf(gateway)
-  const principal = await principalOf(settings, request)
-  return isPermitted(settings, operation, { principal, verb: 'read' })
+function hasCreated(operation: Operation): operation is Operation & { readonly result: EventMessage } {
+  return operation.state === 'succeeded' && operation.result !== undefined
 }
 
-/** The operation as it stands, or at its end, if the client would rather wait for that. */
-async function whenEnded(gateway: GatewayContext, request: HttpRequest, operation: Operation): Promise<Operation> {
+/** To others than its principal, an operation, and with it what it will create, is not there. */
+async function knownTo(
+  gateway: GatewayContext,
+  request: HttpRequest,
+  operations: readonly Operation[],
+): Promise<readonly Operation[]> {
+  if (operations.length === 0) return []
+  const settings = httpSettingsOf(gateway)
+  const principal = await principalOf(settings, request)
+  const known: Operation[] = []
+  for (const operation of operations)
+    if (await isPermitted(settings, operation, { principal, verb: 'read' })) known.push(operation)
+  return known
+}
+
+/** Waits for the end of an operation, if the client would rather do that; false when it would not, or may not. */
+async function waitFor(gateway: GatewayContext, request: HttpRequest, operation: Operation): Promise<boolean> {
   const { waitSeconds } = readPreferences(request.headers.prefer)
-  if (
-    waitSeconds === undefined ||
-    isEnded(operation) ||
-    gateway.isFullFor(operation.principal) ||
-    request.method !== 'GET'
-  )
-    return operation
+  if (waitSeconds === undefined || gateway.isFullFor(operation.principal) || request.method !== 'GET') return false
   const waitMs = Math.min(waitSeconds * 1000, gateway.settings.maxWaitMs)
-  return (
-    (await gateway.operations.wait(operation.id, {
-      ...{ waitMs, onGone: request.onGone, principal: operation.principal },
-    })) ?? operation
-  )
+  const { principal, id } = operation
+  await gateway.operations.wait(id, { waitMs, onGone: request.onGone, principal })
+  return true
 }
 
 function showPending(

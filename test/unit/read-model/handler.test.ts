@@ -79,7 +79,7 @@ describe('a read over HTTP', () => {
     expect([status, JSON.parse(String(body))]).toEqual([200, { id: 'a', name: 'Ada', names: ['Ada'] }])
     expect(headers).toEqual({
       etag: expect.stringMatching(/^"[\w-]{22}"$/),
-      'last-modified': new Date(clock.now()).toUTCString(),
+      'last-modified': new Date(clock.now() + 1000).toUTCString(),
       'cache-control': 'private, no-cache',
       'content-type': 'application/json',
       'x-content-type-options': 'nosniff',
@@ -113,6 +113,33 @@ describe('a read over HTTP', () => {
       expect([reply.headers.etag, reply.headers['cache-control']]).toEqual([etag, 'private, no-cache'])
       if (expected === 304) expect(reply.body).toBeUndefined()
     }
+  })
+
+  it('is not 304 for the date of a second in which something may still happen', async () => {
+    const { read, transport, clock } = await open()
+    const second = Math.floor(Date.now() / 1000) * 1000
+    const change = async (id: string, name: string, time: number) => {
+      await publish(transport, eventOf('Created', { id, name }, { clock, time }))
+      await clock.flush()
+    }
+    // Of now, and so exact as clocks with seconds are.
+    for (const [id, one, two] of [['a', 100, 900] as const, ['b', 0, 0] as const]) {
+      await change(id, 'Ada', second + one)
+      const modified = (await read(id)).headers['last-modified']
+      expect(modified).toBe(new Date(second).toUTCString())
+      await change(id, 'Countess', second + two)
+      const again = await read(id, { headers: { 'if-modified-since': modified } })
+      expect([again.status, jsonOf(again).name]).toEqual([200, 'Countess'])
+      // Nor for the date of the answer itself.
+      const date = new Date(second).toUTCString()
+      expect((await read(id, { headers: { 'if-modified-since': date } })).status).toBe(200)
+    }
+    await change('c', 'Cy', second - 20_000 + 300)
+    const modified = (await read('c')).headers['last-modified']
+    expect(modified).toBe(new Date(second - 19_000).toUTCString())
+    expect((await read('c', { headers: { 'if-modified-since': modified } })).status).toBe(304)
+    await change('c', 'Cyd', second - 15_000)
+    expect((await read('c', { headers: { 'if-modified-since': modified } })).status).toBe(200)
   })
 
   it('never says that it was modified in the future', async () => {
@@ -227,6 +254,18 @@ describe('a read over HTTP', () => {
     release()
   })
 
+  it('FM-H2 and tells nobody else that it is', async () => {
+    const { read, say, ask, holdUp, clock } = await open({ options: { lagMs: 100 } })
+    const { id } = await ask({ principal: 'alice' })
+    const release = holdUp()
+    await say(id)
+    const readings = ['alice', 'bob'].map((authorization) => read(id, { headers: { authorization } }))
+    await clock.advance(150)
+    const codes = (await Promise.all(readings)).map((reply) => jsonOf(reply).code)
+    expect(codes).toEqual(['ERR_NOT_CREATED_YET', 'ERR_NOT_FOUND'])
+    release()
+  })
+
   it('waits for the end of the operation where the client would rather do that', async () => {
     const { read, say, ask, clock } = await open()
     const { id } = await ask()
@@ -262,6 +301,79 @@ describe('a read over HTTP', () => {
       'ERR_NOT_FOUND',
       'ERR_NOT_FOUND',
     ])
+  })
+
+  /** Users whose ids are their names, read by alice and others. */
+  async function named() {
+    const nameOf = (request: EventMessage | undefined) => JSON.parse(Buffer.from(request?.body ?? '').toString()).name
+    const world = await open({ creates: ({ request }) => nameOf(request) })
+    const seenBy = async (authorization: string, more = {}) => {
+      const { code, instance } = jsonOf(await world.read('ada', { headers: { authorization, ...more } }))
+      return [code, instance]
+    }
+    return { ...world, seenBy }
+  }
+  const pendingIn = ({ id }: { id: string }) => ['ERR_NOT_CREATED_YET', `/operations/${id}`]
+  const NOTHING = ['ERR_NOT_FOUND', undefined]
+
+  it('FM-H2 goes on saying what is being created when somebody else asks for the same id, whatever comes of that', async () => {
+    const { ask, say, seenBy } = await named()
+    const first = await ask({ principal: 'alice' })
+    const second = await ask({ principal: 'mallory' })
+    expect([await seenBy('alice'), await seenBy('mallory')]).toEqual([pendingIn(first), pendingIn(second)])
+    await say(second.id, 'Refused')
+    expect([await seenBy('alice'), await seenBy('mallory')]).toEqual([pendingIn(first), NOTHING])
+    const third = await ask({ principal: 'alice' })
+    await say(first.id, 'Refused')
+    expect([await seenBy('alice'), await seenBy('bob')]).toEqual([pendingIn(third), NOTHING])
+    await say(third.id, 'Refused')
+    expect(await seenBy('alice')).toEqual(NOTHING)
+  })
+
+  it('finds all operations that begin at once to create the same', async () => {
+    const { ask, seenBy } = await named()
+    const principals = Array.from({ length: 16 }, (_, n) => `p${n}`)
+    const operations = await Promise.all(principals.map((principal) => ask({ principal })))
+    for (const [n, operation] of operations.entries()) expect(await seenBy(`p${n}`)).toEqual(pendingIn(operation))
+    // Beyond that those that run stand.
+    const late = await ask({ principal: 'late' })
+    expect([await seenBy('late'), late.state]).toEqual([NOTHING, 'running'])
+    expect(await seenBy('p0')).toEqual(pendingIn(operations[0] as { id: string }))
+  })
+
+  it('whoever starts very many that create the same hides none of the others', async () => {
+    const { ask, seenBy } = await named()
+    const first = await ask({ principal: 'mallory' })
+    for (let count = 0; count < 40; count += 1) await ask({ principal: 'mallory' })
+    const own = await ask({ principal: 'alice' })
+    for (let count = 0; count < 40; count += 1) await ask({ principal: 'mallory' })
+    expect([await seenBy('alice'), await seenBy('mallory')]).toEqual([pendingIn(own), pendingIn(first)])
+  })
+
+  it('those that were refused, however many, take nobody the place', async () => {
+    const { ask, say, seenBy } = await named()
+    const first = await ask({ principal: 'alice' })
+    for (let count = 0; count < 40; count += 1) {
+      const { id } = await ask({ principal: 'mallory' })
+      await say(id, count % 2 === 0 ? 'Refused' : 'Created', { id: 'another', name: 'x' })
+    }
+    const last = await ask({ principal: 'mallory' })
+    expect([await seenBy('alice'), await seenBy('mallory')]).toEqual([pendingIn(first), pendingIn(last)])
+  })
+
+  it('waits for an operation of its reader, and then says what of the others is left', async () => {
+    const { ask, say, read, seenBy, clock } = await named()
+    const first = await ask({ principal: 'alice' })
+    const second = await ask({ principal: 'alice' })
+    const reading = watch(seenBy('alice', { prefer: 'wait=5' }))
+    await clock.advance(3000)
+    expect(reading.isSettled).toBe(false)
+    await say(first.id, 'Refused')
+    expect(await reading.promise).toEqual(pendingIn(second))
+    const created = read('ada', { headers: { authorization: 'alice', prefer: 'wait=5' } })
+    await clock.advance(1000)
+    await say(second.id, 'Created', { id: 'ada', name: 'Ada' })
+    expect((await created).status).toBe(200)
   })
 
   it('is 503 before it has caught up', async () => {
