@@ -53,7 +53,7 @@ export class Journal {
     const prefix = `${prefixOf(projection)}parked/`
     for (let after = ''; this.parked.size < PARKED_LIMIT; ) {
       const page = (await records?.list(prefix, { after, limit: PAGE })) ?? []
-      for (const { key } of page) this.parked.add(key.slice(prefix.length))
+      for (const { key } of page) this.parked.add(decodeURIComponent(key.slice(prefix.length)))
       if (page.length < PAGE) return
       after = page.at(-1)?.key ?? after
     }

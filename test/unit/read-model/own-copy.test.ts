@@ -191,6 +191,22 @@ describe('a read model with a copy of its own', () => {
     await again.close()
   })
 
+  it('FM-G10 an event that is parked again after a restart is counted and told once, whatever its id', async () => {
+    const { store, transport, model, say } = await open()
+    const ids = ['topic/0/1', 'a%2Fb', 'ä b']
+    for (const id of ids) await say('Renamed', { id: 'b', name: 'nobody to rename' }, { id })
+    const first = model({ store })
+    await first.start()
+    expect(first.status.parked).toBe(3)
+    // Ended without a snapshot, so that the next start reads the same events.
+    const again = createReadModel<User>({ transport, store, projection: usersProjection(), clock })
+    const told: string[] = []
+    again.on('parked', ({ message }) => told.push(message.id))
+    await again.start()
+    ends.push(() => again.close())
+    expect([again.status.parked, told]).toEqual([3, []])
+  })
+
   it('FM-G10 an event goes on being counted where the store does not keep it', async () => {
     const { store, model, say } = await open()
     const users = model({ store: faultyStore(store, (call) => (call === 'records.put' ? 'fail-before' : 'ok')) })
