@@ -19,7 +19,10 @@ export async function readResults(parts: GatewayParts, results: Results): Promis
     const record = (message: EventMessage, delivery: Delivery) => results.record(message, delivery)
     readers.push(await transport.subscribe({ ...topic, reading }, record))
   }
-  return async () => void (await Promise.all(readers.map((reader) => reader.close())))
+  return async () => {
+    results.close()
+    await Promise.all(readers.map((reader) => reader.close()))
+  }
 }
 
 /**

@@ -1,8 +1,9 @@
 import type { CommandPlan } from './definition.js'
-import { GatewayError, isGatewayError } from './errors.js'
+import { GatewayError } from './errors.js'
 import { type Event, type EventMessage, parseData, toEvent } from './event.js'
 import { normaliseId } from './ids.js'
 import type { LifecycleEvent, LifecycleEvents, ResultNote } from './lifecycle.js'
+import { describeMalformed } from './malformed.js'
 import { type Ending, isEnded, type Operation, type Settled } from './operation.js'
 import type { GatewayParts } from './parts.js'
 import { validateData } from './schema.js'
@@ -53,6 +54,11 @@ export class Results {
   /** The types of events that are of interest here. */
   get types(): readonly string[] {
     return [...this.#byType.keys(), ...this.#progressTypes]
+  }
+
+  /** Gives up what the store has not taken so far; before the readers are closed, which wait for it. */
+  close(): void {
+    this.#untyped.close()
   }
 
   /** Reads this gateway's own copy: what nobody here waits for is dropped unread. Never rejects. */
@@ -247,10 +253,7 @@ export class Results {
   }
 
   #unsound(command: CommandPlan, message: EventMessage, error: unknown): Ending {
-    const isIssue = isGatewayError(error) && error.code === 'ERR_INVALID_INPUT'
-    const why = isIssue ? 'it does not match its schema' : 'it cannot be told what it stands for'
-    const broken = message.isUnreadable ? 'it is no CloudEvent' : 'it is not valid JSON'
-    const text = `The result event ${message.type || 'without a type'} cannot be used: ${error instanceof SyntaxError ? broken : why}.`
+    const text = describeMalformed(message, error)
     return { state: 'failed', error: { code: 'ERR_MALFORMED_RESULT', message: text }, command: command.name }
   }
 

@@ -1,10 +1,11 @@
 import type { CommandPlan } from './definition.js'
-import { toGatewayError } from './errors.js'
+import { GatewayError, toGatewayError } from './errors.js'
 import { type EventMessage, parseData } from './event.js'
 import { nameResult } from './naming.js'
 import { isEnded } from './operation.js'
 import type { GatewayParts } from './parts.js'
 import type { Settlement } from './transport.js'
+import { Tries } from './tries.js'
 import { ValueLists } from './value-lists.js'
 
 /** What becomes of an answer once it is known what it stands for. */
@@ -39,10 +40,19 @@ export class UntypedResults {
   readonly #lists: ValueLists
   /** The last step under way of each operation: an end must not overtake the values before it. */
   readonly #tails = new Map<string, Promise<unknown>>()
+  readonly #tries: Tries
+  /** Operations of which an answer was given up at the close: what is behind it is for whoever gets them all again. */
+  readonly #givenUp = new Set<string>()
 
   constructor(parts: GatewayParts) {
     this.#parts = parts
     this.#lists = new ValueLists(parts)
+    this.#tries = new Tries(parts.settings.clock)
+  }
+
+  /** Gives up what the store has not taken so far. */
+  close(): void {
+    this.#tries.close()
   }
 
   async take(untyped: Untyped, sink: ResultSink): Promise<Settlement | undefined> {
@@ -66,7 +76,7 @@ export class UntypedResults {
       return reply?.isEmpty && !isFailure ? () => this.#endEmpty(id, named, sink) : await sink.use(named)
     } catch (error) {
       // What the store cannot do now is tried again; what the command's own function has thrown will be thrown again.
-      if (toGatewayError(error).code !== 'ERR_INTERNAL') throw error
+      if (toGatewayError(error).retryable) throw error
       return sink.spoil(plan, message, error)
     }
   }
@@ -88,7 +98,7 @@ export class UntypedResults {
     const { store, lifecycle, pending } = this.#parts
     // What is no JSON would spoil the list, and is shown to clients before there is one.
     parseData(named)
-    await this.#lists.add(id, named)
+    await this.#lists.add(id, named).catch(explain)
     const operation = await store.progress(id, { ...named, type: `${plan.name}::Progress` })
     if (operation === undefined) return
     lifecycle.note('progress', { operation })
@@ -117,8 +127,26 @@ export class UntypedResults {
     })
   }
 
-  #inOrder<T>(id: string, step: () => Promise<T>): Promise<T> {
+  /** Until the store takes it, while the operation runs: what was sent behind it must not count before it. */
+  async #untilDone<T>(id: string, step: () => Promise<T>): Promise<T | 'ack'> {
+    if (this.#givenUp.has(id)) throw new GatewayError('ERR_CLOSED', 'What was sent before it was given up.')
+    let isOver = false
+    try {
+      return await this.#tries.until(step, async () => {
+        isOver = await this.#hasEnded(id).catch(() => false)
+        return isOver
+      })
+    } catch (error) {
+      if (this.#tries.isClosed) this.#givenUp.add(id)
+      if (!isOver) throw error
+      this.#parts.lifecycle.error(error)
+      return 'ack'
+    }
+  }
+
+  #inOrder<T>(id: string, first: () => Promise<T>): Promise<T | 'ack'> {
     const before = this.#tails.get(id)
+    const step = () => this.#untilDone(id, first)
     const result = before === undefined ? step() : before.then(step)
     const tail = result.then(ignore, ignore)
     this.#tails.set(id, tail)
@@ -133,6 +161,11 @@ interface Value {
   readonly id: string
   readonly plan: CommandPlan
   readonly named: EventMessage
+}
+
+function explain(error: unknown): never {
+  if (toGatewayError(error).retryable) throw error
+  throw new GatewayError('ERR_MALFORMED_RESULT', 'The store does not take this value.', { cause: error })
 }
 
 function ignore(): void {}

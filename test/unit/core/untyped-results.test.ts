@@ -1,7 +1,9 @@
 import { cloudEvents, memoryStore, nest, spring } from 'respond-async'
 import { describe, expect, it } from 'vitest'
+import { GatewayError } from '../../../src/core/errors.js'
 import { type EventInit, type EventMessage, toMessage } from '../../../src/core/event.js'
 import type { ReplyNote } from '../../../src/core/profile.js'
+import type { Store } from '../../../src/core/store.js'
 import { createFakeClock, type FakeClock } from '../../../src/testing/fake-clock.js'
 import { type DirectTransport, directTransport, openWorld, type WorldOptions } from './support.js'
 
@@ -11,6 +13,7 @@ const END: ReplyNote = { isLast: true, isEmpty: true }
 interface Opened {
   readonly clock: FakeClock
   readonly transport: DirectTransport
+  readonly store: Store
   readonly world: Awaited<ReturnType<typeof openWorld>>
   /** Publishes a request and gives its event. */
   ask(): Promise<EventMessage>
@@ -26,20 +29,23 @@ interface Opened {
 
 async function open(
   command: WorldOptions['command'],
-  how: { isDirect?: boolean; readers?: readonly ('own' | 'shared')[] } = {},
+  how: { isDirect?: boolean; readers?: readonly ('own' | 'shared')[]; operationTtlMs?: number } = {},
 ): Promise<Opened> {
   const clock = createFakeClock()
   const transport = directTransport()
+  const store = memoryStore({ clock })
   const world = await openWorld({
     clock,
     transport,
-    store: memoryStore({ clock }),
+    store,
+    ...(how.operationTtlMs && { options: { operationTtlMs: how.operationTtlMs } }),
     command: { profile: nest(), ...command },
   })
   let request: EventMessage | undefined
   return {
     clock,
     transport,
+    store,
     world,
     async ask() {
       void world.ask.request({ n: 1 }).catch(() => {})
@@ -226,6 +232,90 @@ describe('an answer of several values', () => {
     await ask()
     await answer({ reply: { isLast: false, isEmpty: false }, body: Buffer.from('{') })
     expect(await ended()).toMatchObject({ state: 'failed', error: 'ERR_MALFORMED_RESULT' })
+  })
+})
+
+/** Makes a store refuse one value of a list until the test lets it in. */
+function refuseValue({ store }: Opened, json: string, error = new GatewayError('ERR_STORE_UNAVAILABLE', 'away')) {
+  const { records } = store
+  const put = records.put.bind(records)
+  const state = { isRefused: true, tries: 0 }
+  records.put = (write) => {
+    if (Buffer.from(write.value).toString() !== json || !state.isRefused) return put(write)
+    state.tries += 1
+    return Promise.reject(error)
+  }
+  return state
+}
+
+describe('a value that the store does not take', () => {
+  const VALUES: ReplyNote = { isLast: false, isEmpty: false }
+  const sent = ['1', '2', '3'].map((json) => ({ id: json, reply: VALUES, body: Buffer.from(json) }))
+  const all = [...sent, { id: '4', reply: END, data: null }]
+
+  it.each([
+    ['its own queue', true, ['own']],
+    ['the queue of the recorders', false, ['shared']],
+    ['a topic that all read', false, ['own', 'shared']],
+  ] as const)(
+    'is tried again before the values behind it, and the end waits for it: %s',
+    async (_, isDirect, readers) => {
+      const opened = await open({ replies: 'many' }, { isDirect, readers })
+      const { ask, answer, ended, clock } = opened
+      await ask()
+      const value = refuseValue(opened, '2')
+      for (const one of all) {
+        await answer(one)
+        await clock.advance(1)
+      }
+      await clock.advance(3000)
+      expect((await ended()).state).toBe('running')
+      expect(value.tries).toBeGreaterThan(3)
+      value.isRefused = false
+      await clock.advance(1500)
+      expect(await ended()).toMatchObject({ state: 'succeeded', body: '[1,2,3]' })
+    },
+  )
+
+  it('costs the operation its success when it is not taken in its time, and the cause is reported', async () => {
+    const opened = await open({ replies: 'many' }, { readers: ['own'], operationTtlMs: 20_000 })
+    const { ask, answer, ended, clock, world } = opened
+    await ask()
+    refuseValue(opened, '2')
+    for (const one of all) await answer(one)
+    await clock.advance(30_000)
+    expect(await ended()).toMatchObject({ state: 'expired' })
+    expect(world.errors.map(({ message }) => message)).toEqual(['away'])
+  })
+
+  it('and never will fails the operation', async () => {
+    const opened = await open({ replies: 'many' })
+    await opened.ask()
+    refuseValue(opened, '2', new GatewayError('ERR_INVALID_INPUT', 'too large'))
+    for (const one of all) await opened.answer(one)
+    expect(await opened.ended()).toMatchObject({ state: 'failed', error: 'ERR_MALFORMED_RESULT' })
+  })
+
+  it('is given back at a close, with all that is behind it', async () => {
+    const opened = await open({ replies: 'many' })
+    const { ask, transport, world, clock, store } = opened
+    const { id: correlationId } = await ask()
+    // It stays open for the instances that go on.
+    await store.start()
+    const value = refuseValue(opened, '2')
+    const settled = all.map((one) =>
+      transport.deliver('shared', toMessage({ type: '', source: 'worker', correlationId, ...one }, clock)).then(
+        () => 'settled' as const,
+        () => 'given back' as const,
+      ),
+    )
+    await clock.advance(500)
+    const closed = world.gateway.close({ drainMs: 0 })
+    value.isRefused = false
+    await clock.advance(2000)
+    await closed
+    expect(await Promise.all(settled)).toEqual(['settled', 'given back', 'given back', 'given back'])
+    expect((await store.get(correlationId ?? ''))?.state).toBe('running')
   })
 })
 
