@@ -5,6 +5,7 @@ import type { Operation } from './operation.js'
 import type { Operations } from './operations.js'
 import type { CoreSettings } from './options.js'
 import type { OnGone } from './pending-request.js'
+import type { Durability } from './transport.js'
 
 /** What a caller may say about one request. */
 export interface RequestOptions {
@@ -52,6 +53,8 @@ export interface GatewayContext {
   readonly isClosing: boolean
   /** True while as many wait as may, in all or for one principal; who asks to wait then gets the operation as it is. */
   isFullFor(principal: string | undefined): boolean
+  /** What transport and store together promise about the operations of a command. */
+  durabilityOf(plan: CommandPlan): Durability
   /** Looks up a command by the type of its request event. */
   commandOf(name: string): CommandPlan | undefined
   /** Reports an error that has no caller to the listeners of `error`. */
@@ -74,6 +77,14 @@ export class Command<Data = unknown, Result extends Event = Event> {
   /** The type of the request event. */
   get name(): string {
     return this.plan.name
+  }
+
+  /**
+   * What transport and store together promise about its operations: less than for others where the answers of its
+   * workers go to a queue that ends with the gateway.
+   */
+  get durability(): Durability {
+    return this.gateway.durabilityOf(this.plan)
   }
 
   /**

@@ -1,5 +1,6 @@
 import { Command, type GatewayContext } from './command.js'
 import { type AnyDefinition, type CommandDefinition, CommandPlan, type EventType, type ResultOf } from './definition.js'
+import { checkReplyAddress, durabilityOf, weakest } from './durability.js'
 import { GatewayError } from './errors.js'
 import { Housekeeping } from './housekeeping.js'
 import { inTime } from './in-time.js'
@@ -70,12 +71,16 @@ export class CoreGateway<Events = Record<string, unknown>> implements GatewayCon
     return this.#parts.storeKind === 'given'
   }
 
-  /** What transport and store together promise about accepted operations. */
+  /** What transport and store together promise about accepted operations, of whichever command. */
   get durability(): Durability {
-    const parts = [this.#parts.transport.durability, this.#parts.bareStore.durability]
-    if (parts.some((part) => part.class === 'process')) return { class: 'process' }
-    const mayLoseMs = Math.max(...parts.map((part) => part.mayLoseMs ?? 0))
-    return mayLoseMs > 0 ? { class: 'durable', mayLoseMs } : { class: 'durable' }
+    const { transport, bareStore, commands } = this.#parts
+    const ofCommands = [...commands.values()].map((plan) => this.durabilityOf(plan))
+    return weakest([transport.durability, bareStore.durability, ...ofCommands])
+  }
+
+  /** The same for one command. */
+  durabilityOf(plan: CommandPlan): Durability {
+    return durabilityOf(plan, this.#parts)
   }
 
   /** True while requests are taken: started, not closing, and broker and store within reach. */
@@ -122,6 +127,7 @@ export class CoreGateway<Events = Record<string, unknown>> implements GatewayCon
     }
     if (plan.definition.replies === 'many' && !this.keepsOperations)
       throw configError(`replies: 'many' of ${plan.name} needs a store, where the values are kept until the last one.`)
+    checkReplyAddress(plan, this.#parts)
     if (this.#parts.commands.has(plan.name)) throw configError(`The command ${plan.name} exists already.`)
     if (this.#state !== 'new' || this.#starting) throw configError(`Declare the command ${plan.name} before start().`)
     this.#parts.commands.set(plan.name, plan)

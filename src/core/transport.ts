@@ -99,6 +99,15 @@ export interface PublishOptions {
   readonly replyTo?: string | undefined
 }
 
+/** Which readers of results a gateway opens. */
+export interface ResultReadings {
+  readonly own: boolean
+  readonly shared: boolean
+}
+
+/** Where answers go of workers that only know the address in their request, or the options that would give one. */
+export type ReplyAddress = { readonly durability: Durability } | { readonly missing: string }
+
 /** What a transport tells its user outside of calls. */
 export interface TransportListener {
   /** The connection is gone; the transport is already trying to get it back. */
@@ -128,6 +137,11 @@ export interface Transport {
   readonly skippedChecks?: readonly string[] | undefined
   /** Each user of the transport starts it once; the first call connects. */
   start(listener?: TransportListener): Promise<void>
+  /**
+   * What becomes of answers that workers send to the address in their request, by what reads results here; absent where
+   * they are like all others. `missing` is a sentence that names the options without which there is no address.
+   */
+  replyAddress?(readings: ResultReadings): ReplyAddress
   /** Called once by each user that started it: the last call ends what this transport opened, more do nothing. */
   close(): Promise<void>
   /**

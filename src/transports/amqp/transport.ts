@@ -4,6 +4,8 @@ import type {
   MessageHandler,
   PublishOptions,
   Reader,
+  ReplyAddress,
+  ResultReadings,
   Subscription,
   Transport,
   TransportListener,
@@ -32,6 +34,12 @@ export interface AmqpTransport extends Transport {
 }
 
 /** The transport behind `amqp()`. */
+/** What to do about requests without an address for the answer. */
+const MISSING = {
+  own: "with wake: 'store' a gateway has no queue of its own; set replyTo: 'recorder' of amqp().",
+  recorder: "replyTo: 'recorder' of amqp() needs a store, given to the gateway by its option store.",
+} as const
+
 export class RabbitTransport implements AmqpTransport {
   readonly name = 'amqp'
   readonly maxBodyBytes: number
@@ -64,6 +72,15 @@ export class RabbitTransport implements AmqpTransport {
       await this.#opening
     } catch (error) {
       // A close in the meantime has counted this user already.
+  replyAddress({ own, shared }: ResultReadings): ReplyAddress {
+    const { replies, replyTo } = this.#shared.settings
+    if (replies === 'direct') return { durability: this.durability }
+    // The own queue goes with its gateway.
+    if (replyTo === 'own' && own) return { durability: { class: 'process' } }
+    if (replyTo === 'recorder' && shared) return { durability: this.durability }
+    return { missing: MISSING[replyTo] }
+  }
+
       if (this.#running === running) this.#users -= 1
       if (this.#running === running && this.#users === 0) this.#forget()
       throw error

@@ -7,6 +7,7 @@ import type {
   MessageHandler,
   PublishOptions,
   Reader,
+  ReplyAddress,
   Subscription,
   Transport,
   TransportListener,
@@ -69,6 +70,11 @@ export class KafkaTransport implements Transport {
       // One that is not there is refused by `publish`.
       if (facts !== undefined && facts.maxMessageBytes === undefined) this.#skippedChecks.add(limitOf(topic))
     })
+  }
+
+  replyAddress(): ReplyAddress {
+    if (this.#topics.replyTo !== undefined) return { durability: this.durability }
+    return { missing: 'with results on several topics, topics.replyTo of kafka() says which of them is for answers.' }
   }
 
   /** How many messages no handler could handle. */

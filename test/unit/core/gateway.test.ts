@@ -1,4 +1,4 @@
-import { createGateway, memoryStore, memoryTransport, type Transport } from 'respond-async'
+import { cloudEvents, createGateway, memoryStore, memoryTransport, nest, spring, type Transport } from 'respond-async'
 import { describe, expect, it } from 'vitest'
 import { createFakeClock } from '../../../src/testing/fake-clock.js'
 import { type Fault, faultyStore, faultyTransport } from '../../../src/testing/faulty.js'
@@ -345,6 +345,56 @@ describe('durability', () => {
     expect(createGateway({ transport, store }).durability).toEqual(expected)
     const isProcess = createGateway({ transport }).durability
     expect(isProcess).toEqual({ class: 'process' })
+  })
+})
+
+describe('the durability of a command', () => {
+  const durable = { class: 'durable' } as const
+  const store = () => Object.assign(memoryStore(), { durability: durable })
+  const outcomes = { Done: 'succeeded' } as const
+  const own: Transport = {
+    ...directTransport(),
+    replyAddress: ({ own }) => (own ? { durability: { class: 'process' } } : { missing: 'Set the option inbox.' }),
+  }
+
+  it.each([
+    ['native', undefined, durable],
+    ['spring() that replies', spring(), { class: 'process' }],
+    ['spring() with an event', spring({ answers: 'event' }), durable],
+    ['nest() that replies', nest(), { class: 'process' }],
+    ['cloudEvents() that replies', cloudEvents(), { class: 'process' }],
+  ] as const)('is that of the way of its answers: %s', (_, profile, expected) => {
+    const gateway = createGateway({ transport: own, store: store() })
+    const command = gateway.command({ publish: 'Ask', outcomes, ...(profile && { profile }) })
+    expect(command.durability).toEqual(expected)
+    expect(gateway.durability).toEqual(expected)
+  })
+
+  it('counts for its gateway, which promises no more than the weakest of them, and not for other commands', () => {
+    const gateway = createGateway({ transport: own, store: store() })
+    const native = gateway.command({ publish: 'Ask', outcomes })
+    expect(gateway.durability).toEqual(durable)
+    gateway.command({ publish: 'AskSpring', outcomes, profile: spring() })
+    expect(gateway.durability).toEqual({ class: 'process' })
+    expect(native.durability).toEqual(durable)
+  })
+
+  it('is that of the transport where that makes no difference between answers', () => {
+    const gateway = createGateway({ transport: directTransport(), store: store() })
+    expect(gateway.command({ publish: 'Ask', outcomes, profile: spring() }).durability).toEqual(durable)
+  })
+
+  it.each([
+    ['spring', spring()],
+    ['nest', nest()],
+  ])('of a worker that would be told of no address is none: %s is refused', (_, profile) => {
+    const gateway = createGateway({ transport: own, store: memoryStore(), wake: 'store' })
+    expect(() => gateway.command({ publish: 'Ask', outcomes, profile })).toThrow(
+      /^The requests of Ask would say no address for the answer: Set the option inbox\. .*answers: 'event'/,
+    )
+    // Nothing has to be said to workers that go by the type of the answer.
+    for (const other of [cloudEvents(), { ...profile, answers: 'event' } as const])
+      gateway.command({ publish: `Ask${other.name}`, outcomes, profile: other })
   })
 })
 

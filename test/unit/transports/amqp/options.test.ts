@@ -76,4 +76,22 @@ describe('the options of amqp()', () => {
   it('has defaults', () => {
     expect(amqp({ url })).toMatchObject({ maxBodyBytes: 16_777_216, durability: { class: 'durable' } })
   })
+
+  it.each([
+    [{}, { own: true, shared: true }, { durability: { class: 'process' } }],
+    [{}, { own: true, shared: false }, { durability: { class: 'process' } }],
+    [{}, { own: false, shared: true }, { missing: /wake: 'store'.*replyTo: 'recorder' of amqp\(\)/ }],
+    [{ replyTo: 'recorder' }, { own: true, shared: true }, { durability: { class: 'durable' } }],
+    [{ replyTo: 'recorder' }, { own: false, shared: true }, { durability: { class: 'durable' } }],
+    [
+      { replyTo: 'recorder' },
+      { own: true, shared: false },
+      { missing: /replyTo: 'recorder' of amqp\(\).*option store/ },
+    ],
+    [{ replies: 'direct' }, { own: false, shared: true }, { durability: { class: 'process' } }],
+  ] as const)('%o, read by %o, say where answers go: %o', (options, readings, expected) => {
+    const address = amqp({ url, ...options }).replyAddress?.(readings)
+    if ('missing' in expected) expect(address).toEqual({ missing: expect.stringMatching(expected.missing) })
+    else expect(address).toEqual(expected)
+  })
 })

@@ -81,3 +81,16 @@ describe('the largest body of the Kafka transport', () => {
     await transport.close()
   })
 })
+
+describe('the address for answers of the Kafka transport', () => {
+  const results = { A: 'one', B: 'two' }
+
+  it.each([
+    [{ requests: 'q', results: 'one' }, { durability: { class: 'durable' } }],
+    [{ requests: 'q', results, replyTo: 'two' }, { durability: { class: 'durable' } }],
+    [{ requests: 'q', results }, { missing: expect.stringContaining('topics.replyTo of kafka()') }],
+  ])('with topics %o is %o', (topics, expected) => {
+    const transport = kafka({ client: { produce: async () => {} } as Partial<KafkaClient> as KafkaClient, topics })
+    expect(transport.replyAddress?.({ own: true, shared: true })).toEqual(expected)
+  })
+})
