@@ -125,11 +125,13 @@ export class Admission {
   }
 
   /** What the broker would refuse for ever must not wait for it in the outbox. */
-  #checkSize({ type, body }: EventMessage): void {
+  #checkSize(request: EventMessage): void {
     const { transport } = this.#parts
+    const { type } = request
     const limit = transport.maxBodyBytesOf?.(type) ?? transport.maxBodyBytes ?? Number.POSITIVE_INFINITY
-    if (body.length <= limit) return
-    const text = `The body of ${type} has ${body.length} bytes; the message broker takes ${limit}.`
+    const size = transport.writtenBytesOf?.(request) ?? request.body.length
+    if (size <= limit) return
+    const text = `The body of ${type} has ${size} bytes; the message broker takes ${limit}.`
     throw new GatewayError('ERR_BODY_TOO_LARGE', text)
   }
 }

@@ -128,6 +128,8 @@ export interface Transport {
   readonly maxBodyBytes?: number | undefined
   /** Where more is taken of some types than of others: the largest body of a request of this type. */
   maxBodyBytesOf?(type: string): number
+  /** Where more is written for some requests than their body, as their profile adds to it: the size of what is written. */
+  writtenBytesOf?(request: EventMessage): number
   /**
    * Asks the broker for what `maxBodyBytesOf` does not know yet of a type, and rejects when that cannot be asked;
    * undefined where there is nothing to ask. Requests of the type wait for it.
@@ -135,13 +137,13 @@ export interface Transport {
   learnMaxBodyBytesOf?(type: string): Promise<void> | undefined
   /** What it wanted to check since its start, and the broker does not let this user ask. */
   readonly skippedChecks?: readonly string[] | undefined
-  /** Each user of the transport starts it once; the first call connects. */
-  start(listener?: TransportListener): Promise<void>
   /**
    * What becomes of answers that workers send to the address in their request, by what reads results here; absent where
    * they are like all others. `missing` is a sentence that names the options without which there is no address.
    */
   replyAddress?(readings: ResultReadings): ReplyAddress
+  /** Each user of the transport starts it once; the first call connects. */
+  start(listener?: TransportListener): Promise<void>
   /** Called once by each user that started it: the last call ends what this transport opened, more do nothing. */
   close(): Promise<void>
   /**

@@ -41,6 +41,8 @@ export function faultyStore<T extends Store>(store: T, plan: FaultPlan): T {
   return wrap(store, plan, { codes: STORE, replace: { records } })
 }
 
+const KNOWN: ReadonlySet<string | symbol> = new Set(['maxBodyBytesOf', 'writtenBytesOf', 'replyAddress'])
+
 interface Wrapping {
   readonly codes: Codes
   readonly prefix?: string
@@ -54,7 +56,7 @@ function wrap<T extends object>(target: T, plan: FaultPlan, { codes, prefix = ''
       const value: unknown = replace[String(key)] ?? Reflect.get(target, key)
       if (typeof value !== 'function') return value
       // What it knows, and no call that could go wrong.
-      if (key === 'maxBodyBytesOf') return value.bind(target)
+      if (KNOWN.has(key)) return value.bind(target)
       return (...args: unknown[]): unknown => {
         // With the target as `this`, as its private fields are not on the proxy.
         const make = (): unknown => Reflect.apply(value, target, args)

@@ -23,6 +23,13 @@ interface Job {
   readonly delivered: number
 }
 
+/** Why a request has failed; `data` when its own could be read. */
+interface Failure {
+  readonly error: unknown
+  readonly reason: keyof typeof MESSAGES
+  readonly data?: unknown
+}
+
 /** What the attempts work with. */
 interface AttemptParts {
   readonly settings: WorkerSettings
@@ -54,13 +61,13 @@ export class Attempts {
         // Parsed for each attempt anew, as a handler may have changed what it got.
         data = await validateData(settings.events[request.type], parseData(request))
       } catch (error) {
-        return this.#fail(job, { error: toGatewayError(error, 'ERR_MALFORMED_BODY'), reason: 'invalid' })
+        return this.fail(job, { error: toGatewayError(error, 'ERR_MALFORMED_BODY'), reason: 'invalid' })
       }
       try {
         return { results: await this.#attempt(job, data, count), park: false }
       } catch (error) {
         if (waits.hasEnded('work')) throw error
-        if (count + 1 >= settings.attempts) return this.#fail(job, { error, reason: 'error', data })
+        if (count + 1 >= settings.attempts) return this.fail(job, { error, reason: 'error', data })
         const delayMs = this.backoffMs(count)
         note('retry', { request, attempt: delivered + count, delayMs, error })
         await waits.pause(delayMs)
@@ -108,9 +115,8 @@ export class Attempts {
     }
   }
 
-  async #fail(job: Job, why: { error: unknown; reason: keyof typeof MESSAGES; data?: unknown }): Promise<Answer> {
-    const { request, handling } = job
-    const { error, reason, data } = why
+  /** Reports why a request cannot be carried out, and gives the event that says so. */
+  async fail({ request, handling }: Omit<Job, 'delivered'>, { error, reason, data }: Failure): Promise<Answer> {
     this.#parts.note('error', toGatewayError(error, 'ERR_WORKER_FAILED'))
     try {
       const declared = handling.failure?.(error, { ...request, data })
@@ -118,6 +124,11 @@ export class Attempts {
     } catch (cause) {
       this.#parts.note('error', toGatewayError(cause, 'ERR_WORKER_FAILED'))
     }
+    return this.generalFailure(request, reason)
+  }
+
+  /** What is said of a request where no `failure` says more. */
+  generalFailure(request: EventMessage, reason: Failure['reason'] = 'error'): Answer {
     const general = { type: `${request.type}::Failed`, data: { reason, message: MESSAGES[reason] } }
     return { results: [this.#toMessage(request, general)], park: true }
   }

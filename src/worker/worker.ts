@@ -1,10 +1,10 @@
 import { EventEmitter } from 'eventemitter3'
-import { type ErrorCode, GatewayError, toGatewayError } from '../core/errors.js'
+import { type ErrorCode, GatewayError, isGatewayError, toGatewayError } from '../core/errors.js'
 import type { EventMessage } from '../core/event.js'
 import { checkListener } from '../core/options.js'
 import type { Delivery, Reader, Settlement } from '../core/transport.js'
 import { type AnyEvents, Attempts, type Handling } from './attempts.js'
-import { findAnswer, keepAnswer } from './dedupe.js'
+import { type Answer, findAnswer, keepAnswer } from './dedupe.js'
 import { checkHandling, type WorkerSettings } from './settings.js'
 import type { HandleOptions, Handler, Worker, WorkerEvents } from './types.js'
 import { Waits } from './waits.js'
@@ -105,7 +105,7 @@ export class EventWorker implements Worker<AnyEvents> {
   }
 
   async #answer(request: EventMessage, delivered: number): Promise<Settlement> {
-    const { transport, store, group, ttlMs } = this.#settings
+    const { store, group, ttlMs } = this.#settings
     const handling = this.#handlers.get(request.type)
     if (handling === undefined) return 'park'
     const key = `worker/${group}/${request.id}`
@@ -113,12 +113,36 @@ export class EventWorker implements Worker<AnyEvents> {
     const made = known ?? (await this.#attempts.answer({ request, handling, delivered }))
     const answer =
       store && !known ? await this.#waits.until(() => keepAnswer(store.records, made, { key, ttlMs })) : made
-    for (const result of answer.results) {
-      await this.#waits.until(() => transport.publish(result, { channel: 'results', replyTo: request.replyTo }))
-    }
+    const sent = await this.#publish(request, answer, handling)
     const replayed = known !== undefined || answer !== made
-    this.#note(answer.park ? 'parked' : 'handled', { request, results: answer.results, replayed })
-    return answer.park ? 'park' : 'ack'
+    this.#note(sent.park ? 'parked' : 'handled', { request, results: sent.results, replayed })
+    return sent.park ? 'park' : 'ack'
+  }
+
+  /** Gives what was published: of results that are too large for the broker only that the request has failed. */
+  async #publish(request: EventMessage, answer: Answer, handling: Handling): Promise<Answer> {
+    const answers = [
+      () => answer,
+      (error: unknown) => this.#attempts.fail({ request, handling }, { error, reason: 'error' }),
+      () => this.#attempts.generalFailure(request),
+    ]
+    let failure: unknown
+    for (const next of answers) {
+      const tried = await next(failure)
+      try {
+        for (const result of tried.results) await this.#send(request, result)
+        return tried
+      } catch (error) {
+        if (!(isGatewayError(error) && error.details.isTooLarge)) throw error
+        failure = error
+      }
+    }
+    throw failure
+  }
+
+  #send(request: EventMessage, result: EventMessage): Promise<void> {
+    const to = { channel: 'results', replyTo: request.replyTo } as const
+    return this.#waits.until(() => this.#settings.transport.publish(result, to))
   }
 
   /** Listeners that throw disturb nothing, and errors that nobody hears become warnings, once for each code. */

@@ -62,6 +62,12 @@ export function codeOf(error: unknown): number | undefined {
   return match?.[1] === undefined ? undefined : Number(match[1])
 }
 
+/** The limit that a body has broken, where that is why the broker has closed a channel. */
+export function limitIn(error: unknown): number | undefined {
+  const match = /message size \d+ is larger than (?:configured )?max size (\d+)/.exec(describe(error))
+  return match?.[1] === undefined ? undefined : Number(match[1])
+}
+
 function config(message: string, cause: unknown): GatewayError {
   return new GatewayError('ERR_CONFIG', message, { cause })
 }

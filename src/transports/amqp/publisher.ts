@@ -1,7 +1,7 @@
-import { GatewayError } from '../../core/errors.js'
+import { type ErrorDetails, GatewayError } from '../../core/errors.js'
 import type { AmqpContent } from '../profiles/amqp-wire.js'
 import type { AmqpConfirmChannel, AmqpConnection, AmqpMessage, ReturnedMessage } from './client.js'
-import { codeOf, explainStep, unavailable } from './failures.js'
+import { codeOf, explainStep, limitIn, unavailable } from './failures.js'
 import type { Part } from './link.js'
 
 /** Where a message goes. */
@@ -29,7 +29,7 @@ export const DIRECT = 'amq.rabbitmq.reply-to'
 
 /** A message that the broker has not answered for yet. */
 interface Pending {
-  readonly id: string | undefined
+  readonly content: AmqpContent
   readonly address: Address
   isReturned: boolean
   readonly resolve: () => void
@@ -43,12 +43,24 @@ export class Publisher implements Part {
   readonly #pending = new Set<Pending>()
   #channel: AmqpConfirmChannel | undefined
   #why: unknown
+  #connection: AmqpConnection | undefined
+  #limit: number | undefined
+  /** True while the broker is sound, and only the channel is to be opened anew: what is published waits for it. */
+  #isMending = false
 
   constructor(options: PublisherOptions) {
     this.#options = options
   }
 
+  /** The largest body that this broker takes, once it has refused a larger one. */
+  get limit(): number | undefined {
+    return this.#limit
+  }
+
   async attach(connection: AmqpConnection): Promise<void> {
+    // Another broker, or the same one after a restart, may take more.
+    if (connection !== this.#connection) this.#limit = undefined
+    this.#connection = connection
     const channel = await connection.createConfirmChannel()
     const lost = (error: unknown): void => {
       if (this.#channel !== channel) return
@@ -62,13 +74,19 @@ export class Publisher implements Part {
     await this.#options.prepare(channel)
     await this.#consumeReplies(channel)
     this.#channel = channel
+    this.#isMending = false
+    for (const one of this.#pending) this.#write(channel, one)
   }
 
   /** What was not confirmed may have been taken: amqplib below 1.0.5 would never say so. */
   detach(error: unknown): void {
+    // The link says again what has brought it here.
+    if (this.#channel === undefined && error === this.#why) return
     if (this.#channel !== undefined && this.#options.onReply !== undefined) this.#options.onRepliesLost()
     this.#channel = undefined
     this.#why = error
+    this.#isMending = this.#refuseTooLarge(error)
+    if (this.#isMending) return
     const pending = [...this.#pending]
     this.#pending.clear()
     const reason = pending.length === 1 ? refusal(pending[0]?.address, error) : undefined
@@ -79,23 +97,51 @@ export class Publisher implements Part {
   /** Resolves with the confirmation; the codes of its rejections say what is certain. */
   publish(content: AmqpContent, address: Address): Promise<void> {
     const channel = this.#channel
-    if (channel === undefined)
+    if (channel === undefined && !this.#isMending)
       return Promise.reject(unavailable('There is no connection to RabbitMQ at the moment.', this.#why))
     return new Promise((resolve, reject) => {
-      const { properties, body } = content
-      const pending: Pending = { id: properties.messageId, address, isReturned: false, resolve, reject }
-      const { mandatory } = address
-      const options = mandatory ? { ...properties, mandatory } : properties
-      try {
-        channel.publish(address.exchange, address.key, toBuffer(body), options, (error) =>
-          this.#answered(pending, error),
-        )
-        this.#pending.add(pending)
-      } catch (error) {
-        // Nothing was written: amqplib checks what it is given, and its own state, before it writes.
-        reject(isChannelGone(error) ? unavailable('The channel to RabbitMQ is gone.', error) : invalid(error))
-      }
+      const pending: Pending = { content, address, isReturned: false, resolve, reject }
+      if (channel === undefined) this.#pending.add(pending)
+      else this.#write(channel, pending)
     })
+  }
+
+  #write(channel: AmqpConfirmChannel, pending: Pending): void {
+    const { content, address } = pending
+    const { properties, body } = content
+    const { exchange, key, mandatory } = address
+    const options = mandatory ? { ...properties, mandatory } : properties
+    pending.isReturned = false
+    try {
+      channel.publish(exchange, key, toBuffer(body), options, (error) => {
+        // What a channel that is gone says of a message was settled with it, or the message goes through another one.
+        if (this.#channel === channel) this.#answered(pending, error)
+      })
+      this.#pending.add(pending)
+    } catch (error) {
+      this.#pending.delete(pending)
+      // Nothing was written: amqplib checks what it is given, and its own state, before it writes.
+      pending.reject(isChannelGone(error) ? unavailable('The channel to RabbitMQ is gone.', error) : invalid(error))
+    }
+  }
+
+  /**
+   * Where the broker has closed the channel because of a body, refuses those that it will never take; the others wait
+   * for the next channel. False when that was not the cause.
+   */
+  #refuseTooLarge(error: unknown): boolean {
+    const limit = limitIn(error)
+    const refused = [...this.#pending].filter(
+      ({ content }) => content.body.length > (limit ?? Number.POSITIVE_INFINITY),
+    )
+    if (limit === undefined || refused.length === 0) return false
+    this.#limit = limit
+    for (const one of refused) {
+      this.#pending.delete(one)
+      const text = `A body of ${one.content.body.length} bytes is too large: RabbitMQ takes ${limit}.`
+      one.reject(rejected(text, { cause: error, isTooLarge: true }))
+    }
+    return true
   }
 
   async #consumeReplies(channel: AmqpConfirmChannel): Promise<void> {
@@ -122,7 +168,8 @@ export class Publisher implements Part {
   // soon.
   #returned({ properties }: ReturnedMessage): void {
     for (const one of this.#pending) {
-      if (one.id !== properties.messageId || one.isReturned || !one.address.mandatory) continue
+      if (one.content.properties.messageId !== properties.messageId || one.isReturned || !one.address.mandatory)
+        continue
       one.isReturned = true
       return
     }
@@ -133,11 +180,11 @@ export class Publisher implements Part {
 function refusal(address: Address | undefined, error: unknown): GatewayError | undefined {
   const code = codeOf(error)
   if (address === undefined || (code !== 403 && code !== 404)) return undefined
-  return rejected(explainStep(error, `The exchange "${address.exchange}"`).message, error)
+  return rejected(explainStep(error, `The exchange "${address.exchange}"`).message, { cause: error })
 }
 
-function rejected(message: string, cause?: unknown): GatewayError {
-  return new GatewayError('ERR_PUBLISH_REJECTED', message, { cause, outcome: 'not-accepted' })
+function rejected(message: string, details: ErrorDetails = {}): GatewayError {
+  return new GatewayError('ERR_PUBLISH_REJECTED', message, { ...details, outcome: 'not-accepted' })
 }
 
 function unconfirmed(message: string, cause: unknown): GatewayError {

@@ -10,6 +10,7 @@ import type {
   Transport,
   TransportListener,
 } from '../../core/transport.js'
+import { writtenBytes } from '../profiles/amqp.js'
 import { unavailable } from './failures.js'
 import type { AmqpSettings } from './options.js'
 import { DIRECT } from './publisher.js'
@@ -33,16 +34,15 @@ export interface AmqpTransport extends Transport {
   readonly counters: AmqpCounters
 }
 
-/** The transport behind `amqp()`. */
 /** What to do about requests without an address for the answer. */
 const MISSING = {
   own: "with wake: 'store' a gateway has no queue of its own; set replyTo: 'recorder' of amqp().",
   recorder: "replyTo: 'recorder' of amqp() needs a store, given to the gateway by its option store.",
 } as const
 
+/** The transport behind `amqp()`. */
 export class RabbitTransport implements AmqpTransport {
   readonly name = 'amqp'
-  readonly maxBodyBytes: number
   readonly durability: Transport['durability']
   readonly #shared: Shared
   readonly #counters = { poison: 0, parked: 0, requeued: 0 }
@@ -56,12 +56,29 @@ export class RabbitTransport implements AmqpTransport {
       this.#counters[what] += 1
     }
     this.#shared = { settings, topology: new Topology(settings), count }
-    this.maxBodyBytes = settings.maxBodyBytes
     this.durability = { class: settings.replies === 'direct' ? 'process' : 'durable' }
+  }
+
+  /** What the option says, or less once the broker has refused less. */
+  get maxBodyBytes(): number {
+    return Math.min(this.#shared.settings.maxBodyBytes, this.#running?.publisher.limit ?? Number.POSITIVE_INFINITY)
+  }
+
+  writtenBytesOf(request: EventMessage): number {
+    return writtenBytes(request)
   }
 
   get counters(): AmqpCounters {
     return { ...this.#counters }
+  }
+
+  replyAddress({ own, shared }: ResultReadings): ReplyAddress {
+    const { replies, replyTo } = this.#shared.settings
+    if (replies === 'direct') return { durability: this.durability }
+    // The own queue goes with its gateway.
+    if (replyTo === 'own' && own) return { durability: { class: 'process' } }
+    if (replyTo === 'recorder' && shared) return { durability: this.durability }
+    return { missing: MISSING[replyTo] }
   }
 
   async start(listener?: TransportListener): Promise<void> {
@@ -72,15 +89,6 @@ export class RabbitTransport implements AmqpTransport {
       await this.#opening
     } catch (error) {
       // A close in the meantime has counted this user already.
-  replyAddress({ own, shared }: ResultReadings): ReplyAddress {
-    const { replies, replyTo } = this.#shared.settings
-    if (replies === 'direct') return { durability: this.durability }
-    // The own queue goes with its gateway.
-    if (replyTo === 'own' && own) return { durability: { class: 'process' } }
-    if (replyTo === 'recorder' && shared) return { durability: this.durability }
-    return { missing: MISSING[replyTo] }
-  }
-
       if (this.#running === running) this.#users -= 1
       if (this.#running === running && this.#users === 0) this.#forget()
       throw error
@@ -107,12 +115,15 @@ export class RabbitTransport implements AmqpTransport {
     try {
       const { publishing, publisher } = this.#opened()
       if (publishing.blocked !== undefined) throw publishing.blocked
-      if (message.body.length > this.maxBodyBytes) throw tooLarge(message, this.maxBodyBytes)
       const { topology, settings } = this.#shared
-      const { binding } = settings
-      return channel === 'requests'
-        ? publisher.publish(binding.write(this.#addressed(message)), topology.requestAddress(message.type))
-        : publisher.publish(binding.write(message), topology.resultAddress(message.type, replyTo))
+      const isRequest = channel === 'requests'
+      const content = settings.binding.write(isRequest ? this.#addressed(message) : message)
+      if (content.body.length > this.maxBodyBytes) throw tooLarge(message.type, content.body.length, this.maxBodyBytes)
+      const { type } = message
+      return publisher.publish(
+        content,
+        isRequest ? topology.requestAddress(type) : topology.resultAddress(type, replyTo),
+      )
     } catch (error) {
       return Promise.reject(error)
     }
@@ -157,7 +168,7 @@ export class RabbitTransport implements AmqpTransport {
   }
 }
 
-function tooLarge({ type, body }: EventMessage, limit: number): GatewayError {
-  const text = `${type} has a body of ${body.length} bytes; RabbitMQ takes ${limit} (option maxBodyBytes).`
-  return new GatewayError('ERR_PUBLISH_REJECTED', text, { outcome: 'not-accepted' })
+function tooLarge(type: string, size: number, limit: number): GatewayError {
+  const text = `${type} has a body of ${size} bytes; RabbitMQ takes ${limit} (option maxBodyBytes).`
+  return new GatewayError('ERR_PUBLISH_REJECTED', text, { outcome: 'not-accepted', isTooLarge: true })
 }

@@ -38,11 +38,14 @@ export type Refusal = 'unavailable' | 'rejected' | 'unknown'
 /** A produce call that failed: `unknown` means that its records may have been written, the others that they were not. */
 export class ProduceError extends Error {
   readonly refusal: Refusal
+  /** True when a record is larger than its topic takes. */
+  readonly isTooLarge: boolean
 
-  constructor(refusal: Refusal, cause: unknown) {
+  constructor(refusal: Refusal, cause: unknown, isTooLarge = false) {
     super(cause instanceof Error ? cause.message : String(cause), { cause })
     this.name = 'ProduceError'
     this.refusal = refusal
+    this.isTooLarge = isTooLarge
   }
 }
 

@@ -122,11 +122,11 @@ export class Publisher {
 /** The two certain codes only when the record was certainly not written. */
 function toPublishError(error: unknown, topic: string): unknown {
   if (!(error instanceof ProduceError) || error.refusal === 'unknown') return error
-  const { cause } = error
+  const { cause, isTooLarge } = error
   if (error.refusal === 'unavailable') {
     const text = `No Kafka broker can be reached to write to ${topic}.`
     return new GatewayError('ERR_TRANSPORT_UNAVAILABLE', text, { cause, outcome: 'not-accepted' })
   }
   const text = `Kafka did not take a message for the topic ${topic}: ${error.message}`
-  return new GatewayError('ERR_PUBLISH_REJECTED', text, { cause, outcome: 'not-accepted' })
+  return new GatewayError('ERR_PUBLISH_REJECTED', text, { cause, isTooLarge, outcome: 'not-accepted' })
 }

@@ -1,4 +1,4 @@
-import { GatewayError, toGatewayError } from '../../core/errors.js'
+import { type ErrorDetails, GatewayError, toGatewayError } from '../../core/errors.js'
 import type { EventMessage } from '../../core/event.js'
 import { inTime } from '../../core/in-time.js'
 import type {
@@ -146,7 +146,8 @@ export class KafkaTransport implements Transport {
     this.#assertOpen()
     const { maxBodyBytes } = this.#settings
     if (body.byteLength > maxBodyBytes) {
-      throw refused(`The body of ${type} has ${body.byteLength} bytes, more than maxBodyBytes (${maxBodyBytes}).`)
+      const text = `The body of ${type} has ${body.byteLength} bytes, more than maxBodyBytes (${maxBodyBytes}).`
+      throw refused(text, { isTooLarge: true })
     }
     const topic = (channel === 'results' ? replyTo : undefined) ?? this.#topics.of(channel, type)
     if (topic === undefined) throw refused(`topics.${channel} has no topic for ${type}.`)
@@ -232,8 +233,8 @@ export class KafkaTransport implements Transport {
   }
 }
 
-function refused(text: string): GatewayError {
-  return new GatewayError('ERR_PUBLISH_REJECTED', text, { outcome: 'not-accepted' })
+function refused(text: string, details: ErrorDetails = {}): GatewayError {
+  return new GatewayError('ERR_PUBLISH_REJECTED', text, { ...details, outcome: 'not-accepted' })
 }
 
 /** The record as it was, and where it comes from. */

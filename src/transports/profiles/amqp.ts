@@ -4,7 +4,7 @@ import { wireName } from './amqp-headers.js'
 import type { AmqpBinding, AmqpContent, AmqpProperties, Surroundings } from './amqp-wire.js'
 import { copiedHeaders, correlationOf, type Found, headerText, VALUE } from './answer.js'
 import { fromAttributes, isAttribute, isCloudEvent, isStructured, readStructured, toAttributes } from './cloudevents.js'
-import { readEnvelope, writeEnvelope } from './nest.js'
+import { envelopeBytes, readEnvelope, writeEnvelope } from './nest.js'
 import { readTypeId, TYPE_ID } from './spring.js'
 
 // The AMQP 1.0 binding of CloudEvents, section 3.1.3.1; RabbitMQ turns its application properties into headers.
@@ -51,6 +51,11 @@ const WRITERS: Readonly<Record<NonNullable<EventMessage['profile']>['name'], Wri
     return { properties: propertiesOf(message, headers), body: message.body }
   },
   nest: (message) => ({ properties: propertiesOf(message, headersOf(message)), body: writeEnvelope(message) }),
+}
+
+/** The size of the body that is written for a request. */
+export function writtenBytes(message: EventMessage): number {
+  return message.body.length + (message.profile?.name === 'nest' ? envelopeBytes(message) : 0)
 }
 
 /** Spring takes what is before a slash for an exchange, and closes the worker's channel when there is none. */

@@ -16,11 +16,22 @@ const UNTOLD = '{"status":"error","message":"Internal server error"}'
  * @throws GatewayError ERR_INVALID_INPUT for data that are no JSON.
  */
 export function writeEnvelope(message: EventMessage): Uint8Array {
-  const { profile, type, contentType, id, body } = message
+  const { contentType, body } = message
   if (!isJson(contentType)) throw new GatewayError('ERR_INVALID_INPUT', `Nest takes JSON alone, not ${contentType}.`)
+  const [before, behind] = envelopeOf(message)
+  return Buffer.from(before + textOf(body) + behind)
+}
+
+/** How many bytes an envelope adds to the data of a request. */
+export function envelopeBytes(message: EventMessage): number {
+  const [before, behind] = envelopeOf(message)
+  return Buffer.byteLength(before) + Buffer.byteLength(behind)
+}
+
+function envelopeOf({ profile, type, id }: EventMessage): readonly [before: string, behind: string] {
   const pattern = JSON.stringify(profile?.pattern ?? type)
   const asked = profile?.answers === 'event' ? '' : `,"id":${JSON.stringify(id)}`
-  return Buffer.from(`{"pattern":${pattern},"data":${textOf(body)}${asked}}`)
+  return [`{"pattern":${pattern},"data":`, `${asked}}`]
 }
 
 /** What an envelope from a Nest worker says; undefined when it is none. */

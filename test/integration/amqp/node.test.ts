@@ -54,6 +54,48 @@ async function start(options: AmqpOptions = {}) {
 }
 
 describe.skipIf(missing !== undefined)('a RabbitMQ that is killed, starved and strict', () => {
+  describe('whose max_message_size is less than maxBodyBytes says', () => {
+    const limit = (bytes: number) => node.control('eval', `application:set_env(rabbit, max_message_size, ${bytes}).`)
+    beforeAll(() => limit(20_000))
+    afterAll(() => limit(134_217_728))
+
+    it('FM-B13 fails the request that is too large, and takes those beside it', async () => {
+      const { gateway, command } = await start()
+      const ask = (bytes: number) => command.request({ text: 'x'.repeat(bytes) }, { waitMs: 20_000 })
+      const [before, large, behind] = await Promise.all([ask(10), ask(30_000), ask(20)])
+      expect([before, behind]).toMatchObject([{ kind: 'completed' }, { kind: 'completed' }])
+      expect(large).toMatchObject({
+        kind: 'ended',
+        operation: { state: 'failed', error: { code: 'ERR_PUBLISH_REJECTED' } },
+      })
+      await until(() => gateway.isReady, 20_000)
+      // From now on it is known how much this broker takes.
+      await expect(ask(30_000)).rejects.toMatchObject({ code: 'ERR_BODY_TOO_LARGE' })
+    }, 90_000)
+
+    it('FM-B13 parks a request at once whose result is too large, and its operation fails', async () => {
+      const worker = createWorker({ transport: amqp({ url: node.url, prefix: 'large' }), group: 'workers' })
+      let runs = 0
+      worker.handle('A::Asked', async () => {
+        runs += 1
+        return { type: 'A::Done', data: 'x'.repeat(30_000) }
+      })
+      const errors: string[] = []
+      worker.on('error', ({ code }) => errors.push(code))
+      const gateway = createGateway({ transport: amqp({ url: node.url, prefix: 'large' }), waitMs: 20_000 })
+      const command = gateway.command({ publish: 'A::Asked', outcomes: { 'A::Done': 'succeeded' } })
+      opened.push(
+        () => worker.close(),
+        () => gateway.close(),
+      )
+      await worker.start()
+      await gateway.start()
+      expect(await command.request({})).toMatchObject({ kind: 'completed', event: { type: 'A::Asked::Failed' } })
+      expect(runs).toBe(1)
+      expect(errors).toContain('ERR_PUBLISH_REJECTED')
+    }, 90_000)
+  })
+
   it('FM-B18 loses nothing that was accepted when it is killed in mid flight', async () => {
     const { gateway, command } = await start()
     await node.keepQueues()

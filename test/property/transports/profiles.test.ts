@@ -4,6 +4,7 @@ import { type EventMessage, parseData } from '../../../src/core/event.js'
 import type { Profile } from '../../../src/core/profile.js'
 import { bindingWith as amqpBinding } from '../../../src/transports/amqp/binding.js'
 import { bindingWith as kafkaBinding } from '../../../src/transports/kafka/binding.js'
+import { writtenBytes } from '../../../src/transports/profiles/amqp.js'
 import { membersOf } from '../../../src/transports/profiles/json.js'
 
 const amqp = amqpBinding()
@@ -98,6 +99,15 @@ describe('requests by a profile', () => {
         const sent = new Map(kafka.toRecord({ ...message, profile: by }, 'topic').headers).get('kafka_correlationId')
         if (by.name !== 'native') expect(sent?.toString('latin1')).toBe(message.id)
         expect(amqp.write({ ...message, profile: by }).properties.correlationId).toBe(message.id)
+      }),
+    )
+  })
+
+  it('B13 the size of what is written is known without writing it', () => {
+    fc.assert(
+      fc.property(request, fc.option(profile, { nil: undefined }), (message, by) => {
+        const asked = { ...message, profile: by }
+        expect(writtenBytes(asked)).toBe(amqp.write(asked).body.length)
       }),
     )
   })

@@ -31,6 +31,13 @@ describe('a broker with a limit for bodies', () => {
     await gateway.close({ drainMs: 0 })
   })
 
+  it('counts what the profile of a request adds to its body', async () => {
+    const { gateway, command } = await start(10, { writtenBytesOf: ({ body }) => body.length + 1 })
+    await expect(command.request('12345678')).rejects.toMatchObject({ code: 'ERR_BODY_TOO_LARGE' })
+    expect(await command.request('1234567', { waitMs: 0 })).toMatchObject({ kind: 'accepted' })
+    await gateway.close({ drainMs: 0 })
+  })
+
   it('one that just fits is taken', async () => {
     const { gateway, command } = await start(10)
     expect(await command.request('12345678', { waitMs: 0 })).toMatchObject({ kind: 'accepted' })

@@ -14,6 +14,7 @@ const NO_LEADER = new Set(['KafkaJSBrokerNotFound', 'KafkaJSMetadataNotLoaded', 
 
 /** Brokers append before they count the replicas that have it, and time out while they wait for them. */
 const MAY_BE_WRITTEN = new Set(['REQUEST_TIMED_OUT', 'NOT_ENOUGH_REPLICAS_AFTER_APPEND', 'UNKNOWN'])
+const TOO_LARGE = new Set(['MESSAGE_TOO_LARGE', 'RECORD_LIST_TOO_LARGE'])
 const PASSING = new Set([
   'LEADER_NOT_AVAILABLE',
   'NOT_LEADER_FOR_PARTITION',
@@ -29,7 +30,8 @@ export function isPassing(error: unknown): boolean {
 
 /** Says of a failed call of the producer what is certain. */
 export function toProduceError(error: unknown): ProduceError {
-  return new ProduceError(refusalOf(innermost(error as ClientError)), error)
+  const inner = innermost(error as ClientError)
+  return new ProduceError(refusalOf(inner), error, TOO_LARGE.has(inner.type ?? ''))
 }
 
 /** kafkajs wraps what has failed in what it has tried. */

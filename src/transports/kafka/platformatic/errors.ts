@@ -25,7 +25,8 @@ const PASSING = new Set([
 
 /** Says of a failed produce call what is certain; `partitions` is how many its records went to. */
 export function toProduceError(error: unknown): ProduceError {
-  return new ProduceError(refusalOf(error as ClientError), error)
+  const isTooLarge = ['MESSAGE_TOO_LARGE', 'RECORD_LIST_TOO_LARGE'].some((apiId) => isApiError(error, apiId))
+  return new ProduceError(refusalOf(error as ClientError), error, isTooLarge)
 }
 
 function refusalOf(error: ClientError): Refusal {

@@ -51,14 +51,25 @@ async function open(replies: 'direct' | 'topic') {
     if (wire === undefined) throw new Error('no channel was made')
     return wire
   }
-  const publish = (id: string) =>
+  const publish = (id: string, bytes = 1) =>
     publisher
-      .publish({ properties: { messageId: id }, body: Buffer.from('1') }, { exchange: 'x', key: id, mandatory: true })
+      .publish(
+        { properties: { messageId: id }, body: Buffer.alloc(bytes) },
+        { exchange: 'x', key: id, mandatory: true },
+      )
       .then(
         () => 'confirmed',
         (error: { code: string }) => error.code,
       )
   return { publisher, wires, got, lost, attach, publish }
+}
+
+function tooLarge(size: number, limit: number): Error {
+  const text = `message size ${size} is larger than configured max size ${limit}`
+  return Object.assign(
+    new Error(`Channel closed by server: 406 (PRECONDITION-FAILED) with message "PRECONDITION_FAILED - ${text}"`),
+    { code: 406 },
+  )
 }
 
 describe('a publisher', () => {
@@ -92,6 +103,38 @@ describe('a publisher', () => {
     wire.emit('return', { properties: { messageId: 'nowhere' } })
     for (const { answer } of wire.sent) answer(null)
     expect(await Promise.all([refused, taken])).toEqual(['ERR_PUBLISH_REJECTED', 'confirmed'])
+  })
+
+  it('B13 of a body that the broker finds too large alone is refused, and what was published with it goes out again', async () => {
+    const { attach, publish, publisher, wires, lost } = await open('topic')
+    const wire = await attach()
+    const answers = [publish('before', 90), publish('large', 200), publish('behind', 80)]
+    // amqplib tells it as the error of the channel, and at its close that nothing was confirmed.
+    const error = tooLarge(200, 100)
+    wire.emit('error', error)
+    for (const { answer } of wire.sent) answer(new Error('channel closed'))
+    wire.emit('close')
+    publisher.detach(error)
+    expect(lost).toEqual(['channel'])
+    expect(await answers[1]).toBe('ERR_PUBLISH_REJECTED')
+    expect(publisher.limit).toBe(100)
+    answers.push(publish('meanwhile', 70))
+    const next = await attach()
+    const sent = ['publish before', 'publish behind', 'publish meanwhile']
+    expect([wires.length, ...next.log]).toEqual([2, 'prepare', ...sent])
+    for (const { answer } of next.sent) answer(null)
+    expect(await Promise.all(answers)).toEqual(['confirmed', 'ERR_PUBLISH_REJECTED', 'confirmed', 'confirmed'])
+  })
+
+  it('B13 what waits for a new channel after a refusal is unconfirmed when the connection is lost meanwhile', async () => {
+    const { attach, publish, publisher } = await open('topic')
+    const wire = await attach()
+    const answers = [publish('large', 200), publish('behind', 80)]
+    const error = tooLarge(200, 100)
+    wire.emit('error', error)
+    publisher.detach(error)
+    publisher.detach(new Error('reset'))
+    expect(await Promise.all(answers)).toEqual(['ERR_PUBLISH_REJECTED', 'ERR_PUBLISH_UNCONFIRMED'])
   })
 
   it('P06 sends an expiration only with its probes, as text of milliseconds', () => {
