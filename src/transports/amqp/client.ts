@@ -46,7 +46,7 @@ export interface AmqpChannel {
   checkExchange(name: string): Promise<unknown>
   assertQueue(
     name: string,
-    options?: { readonly durable?: boolean; readonly arguments?: AmqpArguments },
+    options?: { readonly durable?: boolean; readonly exclusive?: boolean; readonly arguments?: AmqpArguments },
   ): Promise<QueueState>
   checkQueue(name: string): Promise<QueueState>
   deleteQueue(name: string): Promise<unknown>

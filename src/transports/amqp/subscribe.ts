@@ -70,7 +70,15 @@ function sourcesOf({ channel, types, reading }: Wanted['subscription'], { topolo
     return [{ queue, declare: (on) => topology.declareRecorder(on, queue, types) }]
   }
   const queue = topology.ownQueue()
-  return [{ queue, declare: (on) => topology.declareOwn(on, queue, types) }]
+  let isAllowed = false
+  const declare = async (on: AmqpChannel) => {
+    const state = await topology.declareOwn(on, queue, types)
+    // Only at first: who loses the right later still gets what comes.
+    if (!isAllowed) await topology.checkDefaultExchange(on, queue)
+    isAllowed = true
+    return state
+  }
+  return [{ queue, declare }]
 }
 
 async function replay({ subscription, onMessage }: Wanted, running: Running, shared: Shared): Promise<Reader> {

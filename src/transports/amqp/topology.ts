@@ -89,6 +89,18 @@ export class Topology {
     return state
   }
 
+  /**
+   * Checks that this user may publish to the default exchange, as a gateway's messages to its own queue do. A broker looks
+   * at that where a queue has it for its dead letters, and says it although it takes no messages at the moment.
+   */
+  async checkDefaultExchange(channel: AmqpChannel, ownQueue: string): Promise<void> {
+    const queue = `${ownQueue}-check`
+    const options = { durable: false, exclusive: true, arguments: { 'x-dead-letter-exchange': '' } }
+    const what = `what a gateway sends to its own queue ("write" on the default exchange, amq.default)`
+    await step(what, () => channel.assertQueue(queue, options))
+    await step(`The queue "${queue}"`, () => channel.deleteQueue(queue))
+  }
+
   async declareRecorder(channel: AmqpChannel, queue: string, types: readonly string[]): Promise<QueueState> {
     await this.#exchange(channel, this.results, this.#settings.results.exchange !== undefined)
     const state = await declareQuorum(channel, queue, RESULT_DELIVERY_LIMIT)

@@ -205,7 +205,20 @@ describe.skipIf(missing !== undefined)('a RabbitMQ that is killed, starved and s
       code: 'ERR_CONFIG',
       message: expect.stringMatching(/permission is missing for Binding/),
     })
-  }, 60_000)
+  }, 180_000)
+
+  it('a start says that the user may not write to the default exchange, also where nothing else needs it', async () => {
+    await node.control('add_user', 'plain', 'secret')
+    await node.control('set_permissions', 'plain', '^plain.*', '^plain.*', '^plain.*')
+    const transport = amqp({ url: node.url.replace('guest:guest', 'plain:secret'), prefix: 'plain' })
+    const gateway = createGateway({ transport })
+    gateway.command({ publish: 'A::Asked', outcomes: { 'A::Done': 'succeeded' } })
+    await expect(gateway.start()).rejects.toMatchObject({
+      code: 'ERR_CONFIG',
+      message: expect.stringMatching(/permission is missing for .*"write" on the default exchange, amq\.default/),
+    })
+    await gateway.close()
+  }, 180_000)
 
   it('a start says that the user has no access to the virtual host', async () => {
     await node.control('add_user', 'stranger', 'secret')
@@ -214,7 +227,7 @@ describe.skipIf(missing !== undefined)('a RabbitMQ that is killed, starved and s
       code: 'ERR_CONFIG',
       message: expect.stringMatching(/does not open its virtual host.*option url/),
     })
-  }, 60_000)
+  }, 180_000)
 
   it('a connection that was handed in is not made again: its loss is told, and stays', async () => {
     const proxy = await TcpProxy.start(node.url)
@@ -263,7 +276,7 @@ describe.skipIf(missing !== undefined)('a RabbitMQ that is killed, starved and s
     // Long enough for a message to its own queue.
     await sleep(12_000)
     expect(troubles).toEqual([])
-  }, 60_000)
+  }, 180_000)
 
   it('a connection that was handed in stays open after the last close; one of a function is made again', async () => {
     const connection = await amqplib.connect(node.url, { noDelay: true })
@@ -281,5 +294,5 @@ describe.skipIf(missing !== undefined)('a RabbitMQ that is killed, starved and s
     await until(() => told.at(-1) === 'up', 15_000)
     await made.close()
     await until(() => proxy.connections === 0)
-  }, 60_000)
+  }, 180_000)
 })
