@@ -30,6 +30,10 @@ export interface RedisConnection {
 
 const AUTH = /^(?:WRONGPASS|NOAUTH|ERR (?:invalid password|AUTH|Client sent AUTH))/i
 
+/** Where nobody answers at all, TLS has nothing to do with it. */
+const NO_SERVER = /ECONNREFUSED|ENOTFOUND|EHOSTUNREACH|ENETUNREACH|EAI_AGAIN/
+const TLS_HINT = '; a server without TLS looks like this to a client that uses it (rediss:), and the other way round'
+
 /** How often to look whether a connection is there. */
 const LOOK_EVERY_MS = 10
 
@@ -76,7 +80,8 @@ function explain(cause: unknown, timeoutMs: number): GatewayError {
     const what = AUTH.test(cause.message) ? 'the user name or the password' : 'the connection'
     return new GatewayError('ERR_CONFIG', `client: Redis refuses ${what}${why} (option client).`, details)
   }
-  return new GatewayError('ERR_STORE_UNAVAILABLE', `client: Redis cannot be reached${why} (option client).`, details)
+  const text = `client: Redis cannot be reached${why}${NO_SERVER.test(why) ? '' : TLS_HINT} (option client).`
+  return new GatewayError('ERR_STORE_UNAVAILABLE', text, details)
 }
 
 function withoutDot(text: string): string {

@@ -73,17 +73,17 @@ export class Topology {
 
   /** Everything that is published to. */
   async exchanges(channel: AmqpChannel): Promise<void> {
-    const { requests, results, replay } = this.#settings
-    await this.#exchange(channel, this.requests, requests.exchange !== undefined)
-    await this.#exchange(channel, this.results, results.exchange !== undefined)
+    const { requests, replay } = this.#settings
+    await this.#requestsExchange(channel)
+    await this.#resultsExchange(channel)
     const others = Object.values(requests.routes ?? {}).map(({ exchange = '' }) => exchange)
-    for (const name of new Set(others)) if (name !== '') await this.#exchange(channel, name, true)
+    for (const name of new Set(others)) if (name !== '') await exchange(channel, name, 'requests.routes')
     // Before the first result, as what was published before it is in no replay.
     if (replay !== false && replay !== 'queues') await this.declareStream(channel)
   }
 
   async declareOwn(channel: AmqpChannel, queue: string, types: readonly string[]): Promise<QueueState> {
-    await this.#exchange(channel, this.results, this.#settings.results.exchange !== undefined)
+    await this.#resultsExchange(channel)
     const state = await declare(channel, queue, { 'x-expires': EXPIRES_MS })
     await this.#bind(channel, queue, [`${queue}.#`, ...this.#keys(types)])
     return state
@@ -102,7 +102,7 @@ export class Topology {
   }
 
   async declareRecorder(channel: AmqpChannel, queue: string, types: readonly string[]): Promise<QueueState> {
-    await this.#exchange(channel, this.results, this.#settings.results.exchange !== undefined)
+    await this.#resultsExchange(channel)
     const state = await declareQuorum(channel, queue, RESULT_DELIVERY_LIMIT)
     await this.#bind(channel, queue, this.#recorded(types))
     return state
@@ -124,14 +124,15 @@ export class Topology {
   }
 
   async bindKept(channel: AmqpChannel, queue: string, types: readonly string[]): Promise<void> {
-    await this.#exchange(channel, this.results, this.#settings.results.exchange !== undefined)
+    await this.#resultsExchange(channel)
     await this.#bind(channel, queue, this.#recorded(types))
   }
 
   async declareRequests(channel: AmqpChannel, queue: string, type: string): Promise<QueueState> {
-    const { exchange, queues, deliveryLimit } = this.#settings.requests
-    if (queues?.[type] !== undefined) return step(`The queue "${queue}"`, () => channel.checkQueue(queue))
-    await this.#exchange(channel, this.requests, exchange !== undefined)
+    const { queues, deliveryLimit } = this.#settings.requests
+    if (queues?.[type] !== undefined)
+      return step(`The queue "${queue}" (option requests.queues)`, () => channel.checkQueue(queue))
+    await this.#requestsExchange(channel)
     const state = await declareQuorum(channel, queue, deliveryLimit)
     await step(`Binding "${queue}" to "${this.requests}"`, () => channel.bindQueue(queue, this.requests, type))
     return state
@@ -163,13 +164,22 @@ export class Topology {
       await step(`Binding "${queue}" to "${this.results}"`, () => channel.bindQueue(queue, this.results, key))
   }
 
-  /** What others have made is looked at, never declared: it might be of another kind. */
-  async #exchange(channel: AmqpChannel, name: string, isForeign: boolean): Promise<void> {
-    const durable = { durable: true }
-    await step(`The exchange "${name}"`, () =>
-      isForeign ? channel.checkExchange(name) : channel.assertExchange(name, 'topic', durable),
-    )
+  async #requestsExchange(channel: AmqpChannel): Promise<void> {
+    const isForeign = this.#settings.requests.exchange !== undefined
+    await exchange(channel, this.requests, isForeign ? 'requests.exchange' : undefined)
   }
+
+  async #resultsExchange(channel: AmqpChannel): Promise<void> {
+    const isForeign = this.#settings.results.exchange !== undefined
+    await exchange(channel, this.results, isForeign ? 'results.exchange' : undefined)
+  }
+}
+
+/** What others have made, and an option names, is looked at, never declared: it might be of another kind. */
+async function exchange(channel: AmqpChannel, name: string, option: string | undefined): Promise<void> {
+  const durable = { durable: true }
+  if (option === undefined) await step(`The exchange "${name}"`, () => channel.assertExchange(name, 'topic', durable))
+  else await step(`The exchange "${name}" (option ${option})`, () => channel.checkExchange(name))
 }
 
 /** A queue and the one where its dead letters go, which nobody reads but people. */

@@ -126,7 +126,7 @@ describe.skipIf(missing !== undefined)('a start that cannot succeed', () => {
     const exchange = `${prefix}.elsewhere`
     const { code, message } = await failure({ url: AMQP_URL, results: { exchange } })
     expect(code).toBe('ERR_CONFIG')
-    expect(message).toContain(`The exchange "${exchange}" does not exist`)
+    expect(message).toContain(`The exchange "${exchange}" (option results.exchange) does not exist`)
     expect(client.exchanges.has(exchange)).toBe(false)
   })
 

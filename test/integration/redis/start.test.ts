@@ -155,7 +155,11 @@ describe.skipIf(missing)(`the start of a Redis store${missing ? ` (skipped: ${mi
         [`redis://127.0.0.1:${port}`, 'ERR_STORE_UNAVAILABLE', /cannot be reached.*option client/],
         [server.address.replace('://', '://nobody:x@'), 'ERR_CONFIG', /refuses the user.*WRONGPASS.*option client/],
         [server.address.replace('://', '://somebody:no@'), 'ERR_CONFIG', /refuses the user.*WRONGPASS.*option client/],
-        [server.address.replace('redis:', 'rediss:'), 'ERR_STORE_UNAVAILABLE', /cannot be reached.*option client/],
+        [
+          server.address.replace('redis:', 'rediss:'),
+          'ERR_STORE_UNAVAILABLE',
+          /cannot be reached.*without TLS.*option client/,
+        ],
         [`${server.address}/999`, 'ERR_CONFIG', /DB index is out of range.*option client/],
       ] as const
       try {
