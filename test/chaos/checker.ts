@@ -1,6 +1,7 @@
 import { answerRules } from './checks/answers.js'
 import { healthRules } from './checks/health.js'
 import { operationRules } from './checks/operations.js'
+import { unavailableRules } from './checks/unavailable.js'
 import type { History } from './history.js'
 
 /** What the gateways were set to; durations in milliseconds. */
@@ -23,7 +24,12 @@ export interface Violation {
 /** Judges a history by one rule. */
 export type Rule = (history: History, limits: Limits) => Iterable<string>
 
-const RULES: Readonly<Record<string, Rule>> = { ...operationRules, ...answerRules, ...healthRules }
+const RULES: Readonly<Record<string, Rule>> = {
+  ...operationRules,
+  ...answerRules,
+  ...unavailableRules,
+  ...healthRules,
+}
 
 /** Everything in the history that must not be. */
 export function violationsOf(history: History, limits: Limits): Violation[] {

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { SETTINGS } from './config.js'
+import { BECAUSE, SETTINGS } from './config.js'
 import type { Answer as OrderAnswer } from './events.js'
 import { type Entry, type Look, now, type Try } from './history.js'
 import { type Answer, ask } from './http.js'
@@ -87,7 +87,6 @@ export class Clients {
       'idempotency-key': `"${this.#run}-${n}"`,
       ...(prefer !== undefined && { prefer }),
     }
-    const from = now()
     const question = {
       port: target.port,
       path: '/orders',
@@ -96,18 +95,32 @@ export class Clients {
       body: JSON.stringify({ n }),
     } as const
     const answer = await this.#ask(question)
-    const entry: Try = { kind: 'try', n, gateway: target.index, waitMs, from, to: now(), ...readTry(answer) }
+    const entry: Try = {
+      kind: 'try',
+      n,
+      gateway: target.index,
+      waitMs,
+      from: answer.sentAt,
+      to: now(),
+      ...readTry(answer),
+    }
     this.#init.note(entry)
     return entry
   }
 
   /** Looks at an operation at any gateway, or at a certain one. */
   async look(id: string, target: Target = this.#pick()): Promise<Look> {
-    const from = now()
     const state = await this.#ask({ port: target.port, path: `/operations/${id}` })
     const location = state.headers.location
     const answer = state.status === 303 && location ? await this.#ask({ port: target.port, path: location }) : state
-    const entry: Look = { kind: 'look', id, gateway: target.index, from, to: now(), ...readLook(state, answer) }
+    const entry: Look = {
+      kind: 'look',
+      id,
+      gateway: target.index,
+      from: state.sentAt,
+      to: now(),
+      ...readLook(state, answer),
+    }
     this.#init.note(entry)
     return entry
   }
@@ -150,7 +163,11 @@ function storyOf({ status, body }: Answer): { readonly id?: string; readonly sto
   return { ...(data?.id && { id: data.id }), story: `${status} by ${data?.execution}` }
 }
 
-type Parsed = Partial<OrderAnswer> & { readonly data?: Partial<OrderAnswer>; readonly outcome?: string }
+type Parsed = Partial<OrderAnswer> & {
+  readonly data?: Partial<OrderAnswer>
+  readonly outcome?: string
+  readonly code?: string
+}
 
 function parse(body: string): Parsed | undefined {
   try {
@@ -161,15 +178,16 @@ function parse(body: string): Parsed | undefined {
   }
 }
 
-function readTry(answer: Answer): Pick<Try, 'status' | 'outcome' | 'id' | 'story' | 'error'> {
+function readTry(answer: Answer): Pick<Try, 'status' | 'outcome' | 'code' | 'because' | 'id' | 'story' | 'error'> {
   const { status, error, headers, body } = answer
   const id = status === 202 ? headers.location?.split('/').at(-1) : undefined
+  const problem = status === 503 ? parse(body) : undefined
   return {
     status,
     error,
-    ...(id && { id }),
+    ...(id && { id, because: headers[BECAUSE] as string | undefined }),
     ...storyOf(answer),
-    outcome: status === 503 ? parse(body)?.outcome : undefined,
+    ...(problem && { outcome: problem.outcome, code: problem.code }),
   }
 }
 

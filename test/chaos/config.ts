@@ -27,6 +27,9 @@ export const HEAL_MS = 5000
 /** What every bound is given on top. */
 export const GRACE_MS = 250
 
+/** The header in which a gateway says why it answered 202. */
+export const BECAUSE = 'chaos-because'
+
 const VARIABLE = 'CHAOS_PROCESS'
 
 /** The environment of a process with this configuration. */

@@ -73,7 +73,7 @@ function memoryAlarm({ server }: Site): Fault {
     if (!ok) throw new Error(`rabbitmqctl has failed: ${output}`)
   }
   return {
-    ...{ name: 'broker memory alarm', part: 'broker', manner: 'silent', lastsMs: SHORT_MS },
+    ...{ name: 'broker memory alarm', part: 'broker', manner: 'blocked', lastsMs: SHORT_MS },
     begin: () => setLimit('absolute', '1MB'),
     end: () => setLimit('0.4'),
   }
@@ -94,10 +94,22 @@ function lines(part: Part, { proxy }: Site): Fault[] {
     { ...silent, name: `${part} refused`, manner: 'refused', begin: () => proxy.refuse() },
     { ...silent, name: `${part} silent down`, begin: set({ silent: true }, 'down') },
     { ...silent, name: `${part} silent up`, begin: set({ silent: true }, 'up') },
-    { ...slow, name: `${part} far away`, begin: set({ latencyMs: 100 }) },
+    { ...slow, name: `${part} far away`, manner: 'late', begin: set({ latencyMs: 100 }) },
     { ...slow, name: `${part} on a slow line`, begin: set({ bytesPerSecond: 20_000 }) },
-    { ...slow, name: `${part} half open`, begin: async () => proxy.halfOpen('server'), end: async () => proxy.reset() },
+    halfOpen(part, proxy),
   ]
+}
+
+function halfOpen(part: Part, proxy: Site['proxy']): Fault {
+  const begin = async () => proxy.halfOpen('server')
+  return {
+    name: `${part} half open`,
+    part,
+    manner: 'half-open',
+    lastsMs: SHORT_MS,
+    begin,
+    end: async () => proxy.reset(),
+  }
 }
 
 /** Faults of the processes of ours. */

@@ -1,7 +1,7 @@
 import Fastify from 'fastify'
 import { created, createGateway, problem } from 'respond-async'
 import { handle, operations, problems } from 'respond-async/fastify'
-import { fromEnvironment, SETTINGS } from './config.js'
+import { BECAUSE, fromEnvironment, SETTINGS } from './config.js'
 import type { Events } from './events.js'
 import { type Entry, type Manner, now } from './history.js'
 import { makeParts } from './parts.js'
@@ -52,6 +52,15 @@ app.addHook('onRequestAbort', async ({ id, headers }) => {
     process.stderr.write(
       `gateway ${index} left ${headers['idempotency-key']} without answer for ${Math.round(sinceMs)} ms\n`,
     )
+})
+// What a 202 does not say to clients: why it came instead of the result.
+const reasons = new Map<string, string>()
+gateway.on('deferred', ({ operation, because }) => reasons.set(operation.id, because))
+app.addHook('onSend', async (_request, reply) => {
+  const id = String(reply.getHeader('location')).split('/').at(-1) ?? ''
+  const because = reasons.get(id)
+  if (because !== undefined) reply.header(BECAUSE, because)
+  reasons.delete(id)
 })
 app.register(problems(gateway))
 app.register(operations(gateway))

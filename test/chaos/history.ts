@@ -15,6 +15,10 @@ export interface Try {
   readonly status?: number | undefined
   /** Of a problem: `not-accepted`, `unknown` or `failed`. */
   readonly outcome?: string | undefined
+  /** Of a problem: what it is named after. */
+  readonly code?: string | undefined
+  /** Of a 202: why it was not answered with its result. */
+  readonly because?: string | undefined
   /** The operation, where the answer names one. */
   readonly id?: string | undefined
   /** How the operation ended, where the answer says so: whoever looks must see the same. */
@@ -45,17 +49,22 @@ export interface Execution {
 
 /**
  * How a part fails. `refused`: nobody can connect, and whoever was connected knows. `silent`: connections stay, and
- * nothing comes back. `slow`: it works, but late. `cut`: connections break, and can be made again at once. `ended`: a
- * process is killed and comes back.
+ * nothing comes back. `blocked`: likewise, and whoever sends is told that nothing is taken. `late`: all works, and
+ * takes longer by less than any time-out. `slow`: less gets through than is asked for. `cut`: connections break, and
+ * can be made again at once. `half-open`: they break, and nobody is told. `ended`: a process is killed and comes back.
  */
-export type Manner = 'refused' | 'silent' | 'slow' | 'cut' | 'ended'
+export type Manner = 'refused' | 'silent' | 'blocked' | 'late' | 'slow' | 'cut' | 'half-open' | 'ended'
 
-/** A fault: from when it was complete until its healing began; `healedAt` is when the part could be reached again. */
+/**
+ * A fault: it began at `begunAt`, was complete from `from` until its healing began at `to`, and from `healedAt` on the
+ * part could be reached again.
+ */
 export interface FaultSpan {
   readonly kind: 'fault'
   readonly name: string
   readonly part: Part
   readonly manner: Manner
+  readonly begunAt: number
   readonly from: number
   readonly to: number
   readonly healedAt: number

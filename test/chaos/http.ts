@@ -1,4 +1,5 @@
 import { Agent, type IncomingMessage, request } from 'node:http'
+import { now } from './history.js'
 
 /** An answer of a gateway; without status the connection broke, and `error` says how. */
 export interface Answer {
@@ -6,6 +7,8 @@ export interface Answer {
   readonly headers: IncomingMessage['headers']
   readonly body: string
   readonly error?: string | undefined
+  /** When it was sent: it may have waited for a connection here before. */
+  readonly sentAt: number
 }
 
 /** What is asked. */
@@ -19,20 +22,27 @@ export interface Question {
 
 /** Longer than any answer may take. */
 const TIMEOUT_MS = 30_000
-const agent = new Agent({ keepAlive: true, keepAliveMsecs: 1000, maxSockets: Number.POSITIVE_INFINITY })
+/** To each gateway: beyond that it is this process that would be measured, until it has no files left. */
+const MOST_SOCKETS = 1000
+const agent = new Agent({ keepAlive: true, keepAliveMsecs: 1000, maxSockets: MOST_SOCKETS })
 
 /** Asks a gateway. Never rejects; each question is sent once. */
 export function ask({ port, path, method = 'GET', headers = {}, body }: Question): Promise<Answer> {
   return new Promise((resolve) => {
+    let sentAt = now()
     const broken = (error: NodeJS.ErrnoException) =>
-      resolve({ headers: {}, body: '', error: error.code ?? error.message })
+      resolve({ headers: {}, body: '', error: error.code ?? error.message, sentAt })
     const sent = request({ host: '127.0.0.1', port, path, method, headers, agent }, (response) => {
       const chunks: Buffer[] = []
       response.on('data', (chunk: Buffer) => chunks.push(chunk))
       response.on('error', broken)
       response.on('end', () => {
-        resolve({ status: response.statusCode, headers: response.headers, body: Buffer.concat(chunks).toString() })
+        const { statusCode: status, headers } = response
+        resolve({ status, headers, body: Buffer.concat(chunks).toString(), sentAt })
       })
+    })
+    sent.on('socket', () => {
+      sentAt = now()
     })
     sent.setTimeout(TIMEOUT_MS, () => sent.destroy(Object.assign(new Error('timeout'), { code: 'TIMEOUT' })))
     sent.on('error', broken)

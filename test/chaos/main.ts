@@ -1,9 +1,6 @@
-import { closeSync, mkdtempSync, openSync, writeSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { type RunOptions, readRuns } from './options.js'
 import { summary } from './report.js'
-import { Run, type RunResult } from './run.js'
+import { Run } from './run.js'
 
 const say = (text: string) => process.stdout.write(`${text}\n`)
 
@@ -42,16 +39,8 @@ async function judge(options: RunOptions, afterLoad: () => void): Promise<void> 
   clearTimeout(limit)
   for (const line of summary(result)) tell(line)
   tell(`${Math.round((performance.now() - start) / 1000)} s in all`)
-  if (result.violations.length > 0) {
-    tell(`The history is in ${keep(result)}; seed ${options.seed}`)
-    process.exitCode = 1
-  }
-}
-
-function keep({ entries }: RunResult): string {
-  const path = join(mkdtempSync(join(tmpdir(), 'respond-async-history-')), 'history.jsonl')
-  const file = openSync(path, 'w')
-  for (const entry of entries) writeSync(file, `${JSON.stringify(entry)}\n`)
-  closeSync(file)
-  return path
+  if (options.keep || result.violations.length > 0)
+    tell(`The history is in ${await result.journal.keep()}; seed ${options.seed}`)
+  if (result.violations.length > 0) process.exitCode = 1
+  await result.journal.close()
 }

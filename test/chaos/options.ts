@@ -23,6 +23,8 @@ export interface RunOptions {
   readonly seed: number
   /** Measures the heap in the end and fails when it grows. */
   readonly soak: boolean
+  /** Leaves the history although nothing was violated. */
+  readonly keep: boolean
 }
 
 const HELP = `npm run test:chaos -- [options]
@@ -34,6 +36,7 @@ const HELP = `npm run test:chaos -- [options]
   --every N         at least N seconds from one fault to the next (1 s of quiet after each)
   --kill-every N    kills a gateway every N seconds
   --soak            no faults by default; the heap must stay flat
+  --keep            leaves the history also when nothing was violated
   --seed N          the same choices as the run that printed it
   --ci              two short runs, with RabbitMQ and Redis and with Kafka and PostgreSQL; further options change both`
 
@@ -67,6 +70,7 @@ function readOptions(args: readonly string[]): RunOptions {
     options: {
       ...Object.fromEntries(TEXTS.map((name) => [name, { type: 'string' as const }])),
       soak: { type: 'boolean' as const, default: false },
+      keep: { type: 'boolean' as const, default: false },
       help: { type: 'boolean' as const, default: false },
     },
   })
@@ -92,6 +96,7 @@ function readOptions(args: readonly string[]): RunOptions {
     killEvery: optional(given, 'kill-every'),
     seed: number(given, 'seed', Math.floor(Math.random() * 2 ** 31)),
     soak: given.soak === true,
+    keep: given.keep === true,
   }
 }
 

@@ -9,6 +9,7 @@ import { GRACE_MS, HEAL_MS, SETTINGS } from './config.js'
 import { type Fault, faultsOf } from './faults.js'
 import { type Entry, type Execution, type History, now, type Try, toHistory } from './history.js'
 import { closeAgent } from './http.js'
+import { Journal } from './journal.js'
 import type { RunOptions } from './options.js'
 import { leaksOf, type Usage, usageOf, watchUsage } from './soak.js'
 import { watchStalls } from './stalls.js'
@@ -25,7 +26,8 @@ const LAST_LOOKS = 32
 /** What a run has come to. */
 export interface RunResult {
   readonly history: History
-  readonly entries: readonly Entry[]
+  /** Where all of it is written. */
+  readonly journal: Journal
   readonly violations: ReturnType<typeof violationsOf>
   /** How many requests were asked for. */
   readonly wishes: number
@@ -34,7 +36,9 @@ export interface RunResult {
 /** One run: a world, requests, faults, and the verdict over what came of it. */
 export class Run {
   readonly #options: RunOptions
-  readonly #entries: Entry[] = []
+  readonly #journal = new Journal()
+  /** Tries since the last healing, while somebody waits for the first successes. */
+  #tries: Try[] | undefined
   readonly #random: () => number
   readonly #say: (text: string) => void
   #wishes = 0
@@ -48,7 +52,7 @@ export class Run {
 
   /** `afterLoad` is called when all requests have come, and what is broken has been put right. */
   async go(afterLoad: () => void = () => {}): Promise<RunResult> {
-    const note = (entry: Entry) => void this.#entries.push(entry)
+    const note = (entry: Entry) => this.#note(entry)
     const start = now()
     const world = await startWorld(this.#options, note)
     this.#say(`all runs after ${inSeconds(now() - start)}`)
@@ -65,7 +69,7 @@ export class Run {
       const settling = now()
       await this.#settle(clients, targets)
       this.#say(`all was looked at ${inSeconds(now() - settling)} later`)
-      const result = this.#judge(world)
+      const result = await this.#judge(world)
       if (!this.#options.soak) return result
       closeAgent()
       const after = await Promise.all(targets.map(({ port }) => usageOf(port)))
@@ -79,6 +83,11 @@ export class Run {
     }
   }
 
+  #note(entry: Entry): void {
+    this.#journal.note(entry)
+    if (entry.kind === 'try') this.#tries?.push(entry)
+  }
+
   /** Open loop: requests come at their rate, whatever becomes of those before. */
   async #load(clients: Clients): Promise<void> {
     const { rate, seconds, requests } = this.#options
@@ -90,7 +99,8 @@ export class Run {
       await sleep(5)
     }
     this.#ended = true
-    this.#say(`${total} requests asked for in ${inSeconds(now() - start)}`)
+    const megabytes = Math.round(process.memoryUsage().rss / 1e6)
+    this.#say(`${total} requests asked for in ${inSeconds(now() - start)}, by a process of ${megabytes} MB`)
   }
 
   async #breakThings(world: World): Promise<void> {
@@ -113,13 +123,14 @@ export class Run {
 
   async #break(world: World, fault: Fault): Promise<void> {
     const { name, part, manner } = fault
+    const begunAt = now()
     await fault.begin()
     const from = now()
     await sleep(fault.lastsMs)
     const to = now()
     await fault.end()
     const healedAt = now()
-    this.#entries.push({ kind: 'fault', name, part, manner, from, to, healedAt })
+    this.#note({ kind: 'fault', name, part, manner, begunAt, from, to, healedAt })
     const firstMs = await this.#healed(world, healedAt)
     this.#say(`${name}: ${Math.round(healedAt - from)} ms, first successes ${firstMs} ms after it`)
     await sleep(QUIET_MS)
@@ -128,15 +139,13 @@ export class Run {
 
   /** Waits for the first success of each gateway, or until it is clear that one takes too long. */
   async #healed({ gateways }: World, since: number): Promise<string> {
-    // What began after that is noted after this: looking through all the rest each time would take what is tested.
-    const noted = this.#entries.length
-    const firsts = () => {
-      const later = this.#entries.slice(noted)
-      const tries = later.filter((entry): entry is Try => entry.kind === 'try' && entry.from >= since)
-      return gateways.filter(({ isUp }) => isUp).map(({ index }) => firstSuccess({ tries }, index, since))
-    }
+    const tries: Try[] = []
+    // What began after that is noted after this.
+    this.#tries = tries
+    const firsts = () => gateways.filter(({ isUp }) => isUp).map(({ index }) => firstSuccess({ tries }, index, since))
     const look = () => this.#ended || !firsts().includes(undefined)
     await until(look, { what: 'successes', timeoutMs: HEAL_MS + 1000, everyMs: 100 }).catch(() => {})
+    this.#tries = undefined
     return firsts()
       .map((first) => (first === undefined ? 'none' : Math.round(first - since)))
       .join(' and ')
@@ -168,7 +177,8 @@ export class Run {
     clients.stop()
     // All gateways have to be well in the end: each is asked.
     for (const _ of targets) for (let i = 0; i < 20 * targets.length; i += 1) await clients.wish(this.#wishes++)
-    const ids = [...acceptedIds(toHistory(this.#entries))]
+    const tries = await this.#journal.read(({ kind }) => kind === 'try')
+    const ids = [...acceptedIds(toHistory(tries))]
     const lookAtSome = async () => {
       for (let id = ids.pop(); id !== undefined; id = ids.pop()) {
         let seen = (await clients.look(id)).seen
@@ -181,14 +191,13 @@ export class Run {
     await Promise.all(Array.from({ length: LAST_LOOKS }, lookAtSome))
   }
 
-  #judge({ executionsFile }: World): RunResult {
+  async #judge({ executionsFile }: World): Promise<RunResult> {
     const lines = readFileSync(executionsFile, 'utf8').split('\n')
     // The last line of a worker that was killed may be cut off; every other one is whole.
-    const executions = lines.filter((line) => line.endsWith('}')).map((line) => JSON.parse(line) as Execution)
-    const entries = [...this.#entries, ...executions]
-    const history = toHistory(entries)
+    for (const line of lines) if (line.endsWith('}')) this.#journal.note(JSON.parse(line) as Execution)
+    const history = toHistory(await this.#journal.read())
     const limits = { ...SETTINGS, graceMs: GRACE_MS, healMs: HEAL_MS, gateways: this.#options.gateways }
-    return { history, entries, violations: violationsOf(history, limits), wishes: this.#wishes }
+    return { history, journal: this.#journal, violations: violationsOf(history, limits), wishes: this.#wishes }
   }
 }
 

@@ -1,17 +1,14 @@
 import type { Limits, Rule } from '../checker.js'
-import type { FaultSpan, History, Try } from '../history.js'
+import type { History } from '../history.js'
+import { during, faultsOf, shown, tookMs } from './during.js'
 import { Joins } from './joins.js'
+import { knownSpans } from './known.js'
 import { Stalls } from './stalls.js'
 
 /** Everything that a gateway may answer; 409 is the worker's negative answer. */
 const FORESEEN = new Set([201, 202, 409, 429, 503])
 /** Connections need a moment to notice that nobody is there. */
 const NOTICE_MS = 250
-
-/** Milliseconds that an answer took, without those in which somebody stood still. */
-function tookMs({ from, to, gateway }: Try, stalls: Stalls): number {
-  return to - from - stalls.within(gateway, from, to)
-}
 
 /** Everybody gets an answer, and in time. A broken connection is an answer of the network. */
 function* inTime(history: History, { storeTimeoutMs, publishTimeoutMs, graceMs }: Limits) {
@@ -29,24 +26,6 @@ function* foreseen({ tries }: History) {
   for (const each of tries) {
     if (each.status !== undefined && !FORESEEN.has(each.status)) yield shown(each)
   }
-}
-
-/** What began and ended while this fault, and no other, was there. */
-function* during(history: History, faults: readonly FaultSpan[]): Generator<[FaultSpan, Try]> {
-  for (const fault of faults) {
-    const others = history.faults.filter(
-      (other) => other !== fault && other.from < fault.to && other.healedAt > fault.from,
-    )
-    if (others.length > 0) continue
-    for (const each of history.tries) {
-      const isInside = each.from >= fault.from && each.to <= fault.to
-      if (isInside && each.status !== undefined) yield [fault, each]
-    }
-  }
-}
-
-function faultsOf({ faults }: History, part: FaultSpan['part'], manner: FaultSpan['manner']): FaultSpan[] {
-  return faults.filter((fault) => fault.part === part && fault.manner === manner)
 }
 
 /** Broker or store refused: 503 at once. */
@@ -77,7 +56,7 @@ function* silentStore(history: History, { storeTimeoutMs, graceMs }: Limits) {
 function* silentBroker(history: History, { publishTimeoutMs, graceMs }: Limits) {
   const stalls = new Stalls(history)
   const joins = new Joins(history)
-  for (const [fault, each] of during(history, faultsOf(history, 'broker', 'silent'))) {
+  for (const [fault, each] of during(history, faultsOf(history, 'broker', 'silent', 'blocked'))) {
     if (joins.has(each)) continue
     const took = tookMs(each, stalls)
     if (each.status !== 202 && each.status !== 503 && each.story === undefined) yield `${shown(each)}, ${fault.name}`
@@ -90,7 +69,7 @@ function* silentBroker(history: History, { publishTimeoutMs, graceMs }: Limits) 
 function* knownDown(history: History, { graceMs }: Limits) {
   const stalls = new Stalls(history)
   const joins = new Joins(history)
-  for (const { gateway, from, to, part } of knownSpans(history)) {
+  for (const { gateway, from, to, part } of knownSpans(history).filter(({ isHealed }) => isHealed)) {
     const slow = history.tries.filter(
       (each) =>
         each.gateway === gateway &&
@@ -104,25 +83,6 @@ function* knownDown(history: History, { graceMs }: Limits) {
     if (slow.length > probes)
       yield `gateway ${gateway} knew the ${part} down for ${Math.round(to - from)} ms and was slow ${slow.length} times`
   }
-}
-
-/** From a loss that a gateway has noticed to its end; one that was killed in between has never said that. */
-function* knownSpans({ known, turns }: History) {
-  const since = new Map<string, number>()
-  const ends = turns.filter(({ kind }) => kind === 'down')
-  for (const { gateway, part, isDown, at } of known) {
-    const key = `${gateway} ${part}`
-    const from = since.get(key)
-    const isForgotten =
-      from !== undefined && ends.some((end) => end.gateway === gateway && end.at > from && end.at < at)
-    if (isDown) since.set(key, isForgotten ? at : (from ?? at))
-    else since.delete(key)
-    if (!isDown && from !== undefined && !isForgotten) yield { gateway, part, from, to: at }
-  }
-}
-
-function shown({ n, gateway, status, outcome }: Try): string {
-  return `request ${n} was answered ${status}${outcome ? ` ${outcome}` : ''} by gateway ${gateway}`
 }
 
 /** What clients are answered, and when. */

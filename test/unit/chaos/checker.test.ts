@@ -1,49 +1,21 @@
 import { describe, expect, it } from 'vitest'
 import { violationsOf } from '../../chaos/checker.js'
-import { type Entry, type FaultSpan, type Look, type Try, toHistory } from '../../chaos/history.js'
-
-const LIMITS = { storeTimeoutMs: 1000, publishTimeoutMs: 1000, graceMs: 250, healMs: 5000, gateways: 1 }
-const FAULT_AT = 100_000
-const HEALED_AT = 110_000
-
-function attempt(n: number, given: Partial<Try> = {}): Try {
-  const from = given.from ?? n * 100
-  const done = { status: 201, id: `op-${n}`, story: `201 by ${n}` }
-  return { kind: 'try', n, gateway: 0, waitMs: 2000, from, to: from + 20, ...done, ...given }
-}
-
-function refusal(n: number, given: Partial<Try> = {}): Try {
-  return attempt(n, { status: 503, outcome: 'not-accepted', id: undefined, story: undefined, ...given })
-}
-
-/** A 202, of which nothing is known but the promise. */
-function promise(n: number, given: Partial<Try> = {}): Try {
-  return attempt(n, { status: 202, story: undefined, ...given })
-}
-
-function look(n: number, given: Partial<Look> = {}): Look {
-  const from = given.from ?? 50_000
-  return { kind: 'look', id: `op-${n}`, gateway: 0, from, to: from + 5, seen: 'ended', story: `201 by ${n}`, ...given }
-}
-
-function fault(given: Partial<FaultSpan> = {}): FaultSpan {
-  const times = { from: FAULT_AT, to: HEALED_AT - 1000, healedAt: HEALED_AT }
-  return { kind: 'fault', name: 'broker away', part: 'broker', manner: 'refused', ...times, ...given }
-}
-
-/** All is well, before a fault and behind it. */
-const WELL: readonly Entry[] = [
-  { kind: 'up', gateway: 0, at: 0 },
-  ...Array.from({ length: 5 }, (_, n) => attempt(n)),
-  ...Array.from({ length: 5 }, (_, n) => attempt(1000 + n, { from: HEALED_AT + 100 + n })),
-  ...Array.from({ length: 5 }, (_, n) => ({ kind: 'execution', id: `op-${n}`, n, at: 0 }) as const),
-]
-
-/** The rules that the history breaks, once each. */
-function broken(...entries: readonly Entry[]): string[] {
-  const violations = violationsOf(toHistory([...WELL, ...entries]), LIMITS)
-  return [...new Set(violations.map(({ rule }) => rule))]
-}
+import { type Entry, toHistory } from '../../chaos/history.js'
+import {
+  attempt,
+  broken,
+  FAULT_AT,
+  fault,
+  HEALED_AT,
+  known,
+  LIMITS,
+  look,
+  promise,
+  refusal,
+  silent,
+  stall,
+  unconfirmed,
+} from './histories.js'
 
 const PLANTED: Readonly<Record<string, readonly (readonly [what: string, ...entries: Entry[]])[]>> = {
   'nothing accepted is lost': [
@@ -98,13 +70,13 @@ const PLANTED: Readonly<Record<string, readonly (readonly [what: string, ...entr
     ['a promise', silent('store'), promise(7, { from: FAULT_AT }), look(7, { from: HEALED_AT })],
   ],
   'a silent broker is a 202 or 503 in time': [
-    ['a slow one', silent('broker'), promise(7, { from: FAULT_AT, to: FAULT_AT + 1300 }), look(7, { from: HEALED_AT })],
+    ['a slow one', silent('broker'), ...unconfirmed(7, { from: FAULT_AT, to: FAULT_AT + 1300 })],
   ],
   'what is known to be down is refused at once': [
     [
       'more slow answers than calls that find out',
-      { kind: 'known', gateway: 0, part: 'store', isDown: true, at: FAULT_AT },
-      { kind: 'known', gateway: 0, part: 'store', isDown: false, at: FAULT_AT + 2000 },
+      known('store', true, FAULT_AT),
+      known('store', false, FAULT_AT + 2000),
       ...[0, 1, 2, 3].map((n) => refusal(20 + n, { from: FAULT_AT + 300 + n, to: FAULT_AT + 600 + n })),
     ],
   ],
@@ -116,14 +88,6 @@ const PLANTED: Readonly<Record<string, readonly (readonly [what: string, ...entr
     ['refusals at the end', ...[0, 1, 2].map((n) => refusal(2000 + n, { from: HEALED_AT + 1000 + n }))],
     ['a broken connection', refusal(2000, { from: HEALED_AT + 1000, status: undefined, error: 'ECONNREFUSED' })],
   ],
-}
-
-function stall(who: number, from: number, to: number): Entry {
-  return { kind: 'stall', who, from, to }
-}
-
-function silent(part: 'broker' | 'store'): FaultSpan {
-  return fault({ part, manner: 'silent' })
 }
 
 describe('the checker of runs under faults', () => {
@@ -167,15 +131,13 @@ describe('the checker of runs under faults', () => {
     [
       'promises of a silent broker in time',
       silent('broker'),
-      promise(7, { from: FAULT_AT, to: FAULT_AT + 1200 }),
-      look(7, { from: HEALED_AT }),
+      ...unconfirmed(7, { from: FAULT_AT, to: FAULT_AT + 1200 }),
     ],
     [
       'a key that comes again, at another gateway, and waits for what the first try has begun',
       silent('broker'),
-      promise(7, { from: FAULT_AT, to: FAULT_AT + 1010 }),
+      ...unconfirmed(7, { from: FAULT_AT, to: FAULT_AT + 1010 }),
       promise(7, { from: FAULT_AT, to: FAULT_AT + 2010, gateway: 1 }),
-      look(7, { from: HEALED_AT }),
     ],
     [
       'a key that comes again while the broker is away',
@@ -193,11 +155,11 @@ describe('the checker of runs under faults', () => {
     ],
     [
       'slow answers of a gateway whose predecessor was killed while it knew the broker down',
-      { kind: 'known', gateway: 0, part: 'broker', isDown: true, at: 20_000 },
+      known('broker', true, 20_000),
       { kind: 'down', gateway: 0, at: 21_000 },
       { kind: 'up', gateway: 0, at: 24_000 },
       ...Array.from({ length: 70 }, (_, n) => attempt(250 + n, { from: 25_000 + n, to: 25_900 + n })),
-      { kind: 'known', gateway: 0, part: 'broker', isDown: false, at: 40_000 },
+      known('broker', false, 40_000),
     ],
   ])('finds nothing against: %s', (_what, ...entries) => {
     expect(broken(...(entries as Entry[]))).toEqual([])
