@@ -7,9 +7,15 @@ import type { Listening } from './demo.js'
 const CUT_AFTER_MS = 2000
 const SWEEP_EVERY_MS = 50
 
+/**
+ * Connections that the kernel keeps while the process is too busy to accept them. Node asks for 511; those beyond are
+ * told nothing until they try again, and are reset when the server closes before. Linux has `net.core.somaxconn` at most.
+ */
+export const BACKLOG = 4096
+
 /** Listens on the port, or on a free one for 0. */
 export async function listen(server: Server, port: number): Promise<Listening> {
-  server.listen(port)
+  server.listen({ port, backlog: BACKLOG })
   await once(server, 'listening')
   return {
     port: (server.address() as AddressInfo).port,

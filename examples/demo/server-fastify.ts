@@ -2,6 +2,7 @@ import type { AddressInfo } from 'node:net'
 import Fastify, { type FastifyReply } from 'fastify'
 import { handle, operations, problems, read } from 'respond-async/fastify'
 import type { Demo, Listening } from './demo.js'
+import { BACKLOG } from './listen.js'
 import { type Page, showHealth, showNothing, showProblem } from './pages.js'
 
 /** The demo on Fastify. */
@@ -19,7 +20,7 @@ export async function serve(demo: Demo, port: number): Promise<Listening> {
   app.get('/users/:id', read(demo.users, { gateway: demo.gateway }))
   app.get('/healthz', (_request, reply) => send(reply, showHealth(demo)))
   app.setNotFoundHandler((_request, reply) => send(reply, showNothing()))
-  await app.listen({ port })
+  await app.listen({ port, backlog: BACKLOG })
   return { port: (app.server.address() as AddressInfo).port, close: () => app.close() }
 }
 
