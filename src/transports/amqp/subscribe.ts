@@ -74,7 +74,7 @@ function sourcesOf({ channel, types, reading }: Wanted['subscription'], { topolo
   const declare = async (on: AmqpChannel) => {
     const state = await topology.declareOwn(on, queue, types)
     // Only at first: who loses the right later still gets what comes.
-    if (!isAllowed) await topology.checkDefaultExchange(on, queue)
+    if (!isAllowed) await topology.checkDefaultExchange(on)
     isAllowed = true
     return state
   }

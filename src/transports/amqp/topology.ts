@@ -93,8 +93,9 @@ export class Topology {
    * Checks that this user may publish to the default exchange, as a gateway's messages to its own queue do. A broker looks
    * at that where a queue has it for its dead letters, and says it although it takes no messages at the moment.
    */
-  async checkDefaultExchange(channel: AmqpChannel, ownQueue: string): Promise<void> {
-    const queue = `${ownQueue}-check`
+  async checkDefaultExchange(channel: AmqpChannel): Promise<void> {
+    const { prefix, clock } = this.#settings
+    const queue = `${prefix}.check.${createId(clock.now())}`
     const options = { durable: false, exclusive: true, arguments: { 'x-dead-letter-exchange': '' } }
     const what = `what a gateway sends to its own queue ("write" on the default exchange, amq.default)`
     await step(what, () => channel.assertQueue(queue, options))
