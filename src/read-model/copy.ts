@@ -1,4 +1,5 @@
 import { GatewayError } from '../core/errors.js'
+import type { Counts } from './journal.js'
 import type { Row } from './row.js'
 
 /** Where the rows are, and how events get into them. */
@@ -9,6 +10,8 @@ export interface Copy {
   readonly pollMs: number | undefined
   /** How many rows it has, where it knows. */
   readonly size: number | undefined
+  /** What the instance tells that reads the events; undefined where this one does. */
+  readonly told: Counts | undefined
   /** Resolves when it has caught up. */
   start(): Promise<void>
   close(): Promise<void>

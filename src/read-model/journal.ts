@@ -26,6 +26,14 @@ export interface Entry {
   readonly event: KeyedEvent
 }
 
+/** How a journal stands. */
+export interface Counts {
+  readonly parked: number
+  readonly waiting: number
+  /** When the last event happened, and how much later it was folded. */
+  readonly newest?: { readonly time: number; readonly lagMs: number } | undefined
+}
+
 const PARKED_LIMIT = 1000
 /** Parked events are read whole, so that few of them fit into the time of one call. */
 const PAGE = 20
@@ -35,11 +43,10 @@ export class Journal {
   readonly emitter = new EventEmitter<{ [Name in keyof ReadModelEvents]: [ReadModelEvents[Name]] }>()
   readonly waits: Waits
   /** Ids of the newest parked events. */
-  readonly parked = new Set<string>()
+  readonly #parked = new Set<string>()
   /** Keys with events that wait for a predecessor. */
-  readonly waiting = new Set<string>()
-  /** When the last event happened, and how much later it was folded. */
-  newest: { readonly time: number; readonly lagMs: number } | undefined
+  readonly #waiting = new Set<string>()
+  #newest: Counts['newest']
   readonly #settings: ReadModelSettings
 
   constructor(settings: ReadModelSettings) {
@@ -47,13 +54,17 @@ export class Journal {
     this.waits = new Waits(settings.clock)
   }
 
-  /** Finds what earlier runs have parked. */
+  get counts(): Counts {
+    return { parked: this.#parked.size, waiting: this.#waiting.size, newest: this.#newest }
+  }
+
+  /** Finds what earlier runs, and other instances, have parked. */
   async start(): Promise<void> {
     const { records, projection } = this.#settings
     const prefix = `${prefixOf(projection)}parked/`
-    for (let after = ''; this.parked.size < PARKED_LIMIT; ) {
+    for (let after = ''; this.#parked.size < PARKED_LIMIT; ) {
       const page = (await records?.list(prefix, { after, limit: PAGE })) ?? []
-      for (const { key } of page) this.parked.add(decodeURIComponent(key.slice(prefix.length)))
+      for (const { key } of page) this.#parked.add(decodeURIComponent(key.slice(prefix.length)))
       if (page.length < PAGE) return
       after = page.at(-1)?.key ?? after
     }
@@ -72,18 +83,21 @@ export class Journal {
     }
   }
 
-  /** What the event makes of the row; `note` takes down what has become of it, once it is kept. */
   fold(row: Row | undefined, { event }: Entry): Promise<Folded> {
     return fold(this.#settings.projection, row, event)
   }
 
   /** Takes down what has become of an event, once its row is kept. */
-  async note({ key, event: { event } }: Entry, { row, poison }: Folded): Promise<void> {
-    if (row.waiting.length > 0) this.waiting.add(key)
-    else this.waiting.delete(key)
-    this.newest = { time: event.time, lagMs: Math.max(this.#settings.clock.now() - event.time, 0) }
-    for (const parked of poison) await this.#park(parked)
+  note({ key, event: { event } }: Entry, row: Row): void {
+    if (row.waiting.length > 0) this.#waiting.add(key)
+    else this.#waiting.delete(key)
+    this.#newest = { time: event.time, lagMs: Math.max(this.#settings.clock.now() - event.time, 0) }
     this.waits.wake(key)
+  }
+
+  /** Puts events aside that could not be folded. */
+  async park(poison: Folded['poison']): Promise<void> {
+    for (const parked of poison) await this.#park(parked)
   }
 
   /** Reports an error that has no caller to be thrown to. */
@@ -94,8 +108,8 @@ export class Journal {
 
   async #park({ message, error }: ParkedEvent): Promise<void> {
     const { records, projection, snapshotTtlMs: ttlMs } = this.#settings
-    const isNew = !this.parked.has(message.id)
-    if (this.parked.size < PARKED_LIMIT) this.parked.add(message.id)
+    const isNew = !this.#parked.has(message.id)
+    if (this.#parked.size < PARKED_LIMIT) this.#parked.add(message.id)
     if (isNew) this.emitter.emit('parked', { message, error })
     const key = `${prefixOf(projection)}parked/${encodeURIComponent(message.id)}`
     const value = Buffer.from(JSON.stringify({ ...message, body: Buffer.from(message.body).toString('base64') }))

@@ -59,10 +59,9 @@ class EventReadModel<State> implements ReadModel<State> {
   }
 
   get status(): ReadModelStatus {
-    const { parked, waiting, newest } = this.#journal
-    const { isReady, size } = this.#copy
-    const counts = { parked: parked.size, waiting: waiting.size, lagMs: newest?.lagMs }
-    return { isReady, isConnected: this.#isConnected, size, ...counts }
+    const { isReady, size, told } = this.#copy
+    const { parked, waiting, newest } = told ?? this.#journal.counts
+    return { isReady, isConnected: this.#isConnected, size, parked, waiting, lagMs: newest?.lagMs }
   }
 
   start(): Promise<void> {

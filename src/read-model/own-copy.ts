@@ -1,19 +1,21 @@
-import { GatewayError, isGatewayError } from '../core/errors.js'
+import { GatewayError } from '../core/errors.js'
 import type { EventMessage } from '../core/event.js'
 import { inTime } from '../core/in-time.js'
-import type { Delivery, Reader, ReplayStart } from '../core/transport.js'
-import { AGAIN_MS, type Copy, closed, createGate, notRebuildable, readerEnded } from './copy.js'
+import type { Delivery, Reader } from '../core/transport.js'
+import { AGAIN_MS, type Copy, closed, readerEnded } from './copy.js'
 import type { Journal } from './journal.js'
-import { LogCheck } from './log-check.js'
-import { baseRow, type Row } from './row.js'
-import type { ReadModelSettings } from './settings.js'
+import type { LogCheck } from './log-check.js'
+import { type Replayed, replay } from './replay.js'
+import type { Row } from './row.js'
+import { loadedRow, type ReadModelSettings } from './settings.js'
 import { Snapshots } from './snapshots.js'
 
 const CLOSE_MS = 5000
 
 /** All rows in this process, made of a replay: of the newest snapshot and what came after it, or of everything. */
-export class OwnCopy implements Copy {
+export class OwnCopy implements Copy, Replayed {
   readonly pollMs = undefined
+  readonly told = undefined
   readonly #settings: ReadModelSettings
   readonly #journal: Journal
   readonly #snapshots: Snapshots | undefined
@@ -50,7 +52,7 @@ export class OwnCopy implements Copy {
   }
 
   async start(): Promise<void> {
-    await this.#rebuild()
+    await this.#read()
     this.#schedule()
   }
 
@@ -64,65 +66,49 @@ export class OwnCopy implements Copy {
     await inTime(saved, CLOSE_MS, this.#settings.clock)
   }
 
-  async #rebuild(): Promise<void> {
+  /** Behind what is in memory, where nothing is kept that is released up to a snapshot only; else behind the newest snapshot. */
+  async *positions(): AsyncGenerator<string> {
+    if (this.#position !== undefined && this.#reader?.keeping === undefined) yield this.#position
     const snapshot = await this.#snapshots?.load()
-    this.#refuseClosed()
     this.#rows = new Map(snapshot?.rows)
     this.#position = snapshot?.position
-    const { load, projection } = this.#settings
-    const refused = snapshot && (await this.#read({ after: snapshot.position }))
-    if (snapshot && refused === undefined) return
-    // The log no longer reaches back to the snapshot: what is between the two is lost to it.
+    if (snapshot !== undefined) yield snapshot.position
+    await this.discard()
     this.#rows.clear()
-    this.#position = undefined
-    const refusal = await this.#read('beginning')
-    if (refusal === undefined) return
-    if (load === undefined) throw notRebuildable(projection.name, refused ?? refusal)
-    const last = await this.#read('now')
-    if (last !== undefined) throw last
   }
 
-  /** Reads on from there, and resolves when it has caught up; gives the refusal of a transport that would have gaps. */
-  async #read(from: ReplayStart): Promise<GatewayError | undefined> {
-    const { transport, projection } = this.#settings
-    const gate = createGate()
-    const check = new LogCheck(this.#settings, (error) => this.#journal.report(error))
-    const take = async (message: EventMessage, delivery: Delivery) => {
-      await gate.passed
-      return this.#take(message, delivery, check)
-    }
-    const reading = { kind: 'replay', from, ...(this.#name !== undefined && { name: this.#name }) } as const
-    let reader: Reader
-    try {
-      reader = await transport.subscribe({ channel: 'results', types: projection.types, reading }, take)
-    } catch (error) {
-      if (isGatewayError(error) && error.code === 'ERR_CONFIG') return error
-      throw error
-    }
+  use(reader: Reader): void {
+    // Whoever has closed it meanwhile has found no reader.
+    this.#refuseClosed()
     this.#reader = reader
-    try {
-      // Whoever has closed it meanwhile has found no reader.
+  }
+
+  async begin(reader: Reader, from: 'beginning' | 'now'): Promise<void> {
+    for await (const loaded of this.#settings.load?.() ?? []) {
       this.#refuseClosed()
-      check.begin(reader.log)
-      // What is loaded is newer than the place of the reader: whatever happens meanwhile is in one of the two, or both.
-      if (typeof from === 'string') await this.#load()
-      this.#refuseClosed()
-      if (from === 'now') await this.#begin(reader)
-      gate.open()
-      await check.until(reader.caughtUp)
-    } catch (error) {
-      gate.fail(error)
-      await reader.close()
-      // No snapshot of it: the next start would begin behind what is missing.
-      if (check.isRefused) this.#position = undefined
-      // Only reading has shown that behind the position is another log.
-      if (typeof from !== 'string' && isGatewayError(error) && error.code === 'ERR_CONFIG') return error
-      throw error
+      this.#rows.set(loaded.key, loadedRow(loaded))
     }
+    this.#refuseClosed()
+    if (from === 'beginning' || reader.keeping === undefined) return
+    // What is kept from now on is of use only to a snapshot that was taken before.
+    this.#position = reader.keeping.from
+    await this.#takeSnapshot()
+  }
+
+  /** No snapshot of it: the next start would begin behind what is missing. */
+  async discard(): Promise<void> {
+    this.#position = undefined
+  }
+
+  report(error: GatewayError): void {
+    this.#journal.report(error)
+  }
+
+  async #read(): Promise<void> {
+    const reader = await replay(this.#settings, this)
     this.#refuseClosed()
     this.#isCaughtUp = true
     void reader.ended?.then((reason) => this.#readAgain(reader, reason))
-    return undefined
   }
 
   #refuseClosed(): void {
@@ -130,33 +116,20 @@ export class OwnCopy implements Copy {
   }
 
   /** For whom a transport may keep events: what it keeps is released by snapshots, which no other instance takes. */
-  get #name(): string | undefined {
+  get name(): string | undefined {
     const { projection, instance } = this.#settings
     if (instance === undefined || this.#snapshots === undefined) return undefined
     return `read-model.${projection.name}.${projection.version}.${instance}`
   }
 
-  /** What is kept from now on is of use only to a snapshot that was taken before. */
-  async #begin({ keeping }: Reader): Promise<void> {
-    if (keeping === undefined) return
-    this.#position = keeping.from
-    await this.#takeSnapshot()
-  }
-
-  async #load(): Promise<void> {
-    for await (const { key, state, sequence, time } of this.#settings.load?.() ?? []) {
-      this.#refuseClosed()
-      this.#rows.set(key, baseRow(state, { ...(sequence && { sequence }), ...(time && { time }) }))
-    }
-  }
-
-  async #take(message: EventMessage, { position }: Delivery, check: LogCheck): Promise<'ack'> {
+  async take(message: EventMessage, { position }: Delivery, check: LogCheck): Promise<'ack'> {
     const entry = await this.#journal.read(message)
     if (entry !== undefined && entry !== 'parked') {
       check.look(message, entry.key)
       const folded = await this.#journal.fold(this.#rows.get(entry.key), entry)
       this.#rows.set(entry.key, folded.row)
-      await this.#journal.note(entry, folded)
+      await this.#journal.park(folded.poison)
+      this.#journal.note(entry, folded.row)
     }
     this.#position = position ?? this.#position
     this.#hasChanged = true
@@ -172,11 +145,7 @@ export class OwnCopy implements Copy {
     this.#journal.report(readerEnded(reason))
     while (!this.#isClosed) {
       try {
-        // What is kept for this reader may be released up to a snapshot only.
-        const position = reader.keeping === undefined ? this.#position : undefined
-        const isRefused = position === undefined || (await this.#read({ after: position })) !== undefined
-        if (isRefused) await this.#rebuild()
-        return
+        return await this.#read()
       } catch (error) {
         if (this.#isClosed) return
         this.#journal.report(error)

@@ -9,7 +9,7 @@ export type EventOf<Events> = { [Type in EventType<Events>]: Event<Type, Events[
 
 /** How events become state. All functions are pure: the same events give the same state, here, later and elsewhere. */
 export interface ProjectionDefinition<Events, State> {
-  /** Names its snapshots, records and reader groups. */
+  /** Names its snapshots, records and queues. */
   readonly name: string
   /** Raise it with every change of what the folds make of events: what an older one has made is then not used. */
   readonly version: number

@@ -14,6 +14,8 @@ export interface Row {
   readonly seen: readonly string[]
   /** Events that came before their predecessors. */
   readonly waiting: readonly EventMessage[]
+  /** In a shared copy, the term of the keeper that has written it. */
+  readonly term?: number
 }
 
 /** `applied`: it changed the row; `known`: it has before; `waiting`: for its predecessor; `poison`: it cannot be folded. */
@@ -27,8 +29,11 @@ export interface Folded {
   readonly poison: readonly { readonly message: EventMessage; readonly error: unknown }[]
 }
 
-/** Ids kept in a row: events come again soon, or behind a position from which the whole row is made anew. */
-const SEEN_LIMIT = 32
+/**
+ * Ids kept in a row: events come again soon, or behind a position from which the whole row is made anew, or, in a shared
+ * copy, behind one that is stored before a row has had so many more.
+ */
+export const SEEN_LIMIT = 32
 /** Beyond, the predecessor is taken for lost, and what waits is folded without it. */
 const WAITING_LIMIT = 100
 

@@ -3,6 +3,7 @@ import { configError, type NumberRule, refuseUnknown, resolveNumbers } from '../
 import type { Store } from '../core/store.js'
 import type { Transport } from '../core/transport.js'
 import type { Projection } from './projection.js'
+import { baseRow, type Row } from './row.js'
 import { timedRecords } from './timed-records.js'
 
 /** What was there before the first event. */
@@ -13,6 +14,11 @@ export interface Loaded<State> {
   readonly sequence?: number
   /** The same by time, in milliseconds since the epoch, where events have no numbers. */
   readonly time?: number
+}
+
+/** The row of what was loaded. */
+export function loadedRow({ state, sequence, time }: Loaded<unknown>): Row {
+  return baseRow(state, { ...(sequence && { sequence }), ...(time && { time }) })
 }
 
 /** What a read model is made of. Durations are in milliseconds. */

@@ -86,7 +86,8 @@ async function replay({ subscription, onMessage }: Wanted, running: Running, sha
   const { reading } = subscription
   if (settings.replay === false) {
     const text = 'amqp() keeps no results for replays: set its option replay in every process before the first result'
-    throw new GatewayError('ERR_CONFIG', `${text}, which needs RabbitMQ 3.9 or later with streams.`)
+    const help = "which needs RabbitMQ 3.9 or later with streams, or set it to 'queues'"
+    throw new GatewayError('ERR_CONFIG', `${text}, ${help}.`)
   }
   const from = reading.kind === 'replay' ? startOf(reading.from) : 'beginning'
   const note = { properties: { deliveryMode: 2 }, body: new Uint8Array(0) }

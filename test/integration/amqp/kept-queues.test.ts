@@ -615,7 +615,7 @@ interface Order {
   scenario(module: Module): Promise<unknown>
   /** What is wrong, and what then becomes of the scenario. */
   readonly mutant: string
-  readonly patches: readonly { readonly find: string; readonly replace: string }[]
+  readonly patches: readonly { readonly file?: string; readonly find: string; readonly replace: string }[]
   readonly outcome: object
 }
 
@@ -637,8 +637,14 @@ const ORDERS: readonly Order[] = [
     scenario: publishedWhileLoading,
     mutant: 'a state that is loaded before the queue is declared',
     patches: [
-      { find: 'let reader: Reader', replace: "if (from === 'now') await this.#load(); let reader: Reader" },
-      { find: "if (typeof from === 'string') await this.#load()", replace: '' },
+      {
+        file: 'src/read-model/replay.ts',
+        find: 'const opened = await open(from, settings, copy)',
+        replace: `const early = []
+          if (from === 'now') for await (const each of settings.load?.() ?? []) early.push(each)
+          if (from === 'now') Object.assign(settings, { load: () => early })
+          const opened = await open(from, settings, copy)`,
+      },
     ],
     outcome: { has: undefined },
   },

@@ -11,7 +11,10 @@ const ends: (() => Promise<unknown>)[] = []
 const PREFIX = 'read-model/users/1/'
 
 afterEach(async () => {
-  for (const end of ends.splice(0).reverse()) await end()
+  // A store that is silent to an instance is waited for.
+  const ended = Promise.all(ends.splice(0).map((end) => end()))
+  await clock.advance(20_000)
+  await ended
 })
 
 /** A store whose calls for records may go wrong, told by their names and what follows the prefix in their keys. */
@@ -55,8 +58,8 @@ describe('a store that has gone silent', () => {
     const first = createHold()
     const writes: string[] = []
     let fault: 'ok' | 'hang' = 'ok'
-    const { transport, model, say } = await open((call, key) => {
-      if (call !== 'put' || key !== 'row/a') return 'ok'
+    const { model, say } = await open((call, key) => {
+      if (call !== 'put' || !/^row\/.*\/a$/.test(key)) return 'ok'
       writes.push(fault)
       // The first write that is not answered is done in the end, when all others are.
       return fault === 'hang' && writes.length === 2 ? first.held : fault
@@ -76,14 +79,13 @@ describe('a store that has gone silent', () => {
     await clock.advance(2000)
     await say('Renamed', { id: 'a', name: 'z' })
     expect((await users.get('a'))?.state.names).toEqual(['Ada', 'x', 'y', 'z'])
-    expect(transport.parked).toEqual([])
   })
 
   it('FM-G10 an event that cannot be folded is parked, also when the answer to its write was lost', async () => {
     let fault: 'ok' | 'hang-after' = 'ok'
-    const { transport, model, say } = await open((call, key) => {
+    const { store, model, say } = await open((call, key) => {
       const lost = fault
-      if (call !== 'put' || key !== 'row/b') return 'ok'
+      if (call !== 'put' || !key.startsWith('row/')) return 'ok'
       fault = 'ok'
       return lost
     })
@@ -92,10 +94,11 @@ describe('a store that has gone silent', () => {
     fault = 'hang-after'
     const { id } = await say('Renamed', { id: 'b', name: 'nobody to rename' })
     await clock.advance(1500)
-    expect([users.status.parked, transport.parked.map(({ message }) => message.id)]).toEqual([1, [id]])
+    const parked = await store.records.list(`${PREFIX}parked/`)
+    expect([users.status.parked, parked.map(({ key }) => key)]).toEqual([1, [`${PREFIX}parked/${id}`]])
   })
 
-  it('gives what it does not take back to the queue when the read model is closed, within a call', async () => {
+  it('what it does not take is read again when the read model is closed, which takes a few calls', async () => {
     let isSilent = false
     const { model, say } = await open((call) => (isSilent && call === 'put' ? 'hang' : 'ok'))
     const users = model()
@@ -105,31 +108,30 @@ describe('a store that has gone silent', () => {
     await say('Renamed', { id: 'a', name: 'x' })
     await clock.advance(500)
     const closing = watch(users.close())
-    await clock.advance(800)
+    await clock.advance(3000)
     expect(closing.isSettled).toBe(true)
     isSilent = false
     const next = model()
-    await next.start()
-    await clock.advance(1000)
+    const starting = next.start()
+    await clock.advance(15_000)
+    await starting
     expect((await next.get('a'))?.state.names).toEqual(['Ada', 'x'])
   })
 
   it.each([
     ['get', 'types'],
     ['list', 'parked/'],
-    ['get', 'built'],
-    ['put', 'building'],
-    ['put', 'built'],
+    ['get', 'state'],
+    ['put', 'state'],
   ])('ends a start within a few calls: %s %s', async (call, key) => {
     let isSilent = true
-    const { store, model } = await open((name, of) => (isSilent && name === call && of === key ? 'hang' : 'ok'))
+    const { model } = await open((name, of) => (isSilent && name === call && of === key ? 'hang' : 'ok'))
     const starting = watch(model().start())
     await clock.advance(2500)
     expect(starting.isSettled).toBe(true)
     await expect(starting.promise).rejects.toMatchObject({ code: 'ERR_STORE_UNAVAILABLE' })
     isSilent = false
     await model().start()
-    expect(await store.records.get(`${PREFIX}built`)).toBeDefined()
   })
 
   it('ends a start that has begun to read the past', async () => {
