@@ -19,7 +19,7 @@ export interface KeeperParts {
   readonly leaseMs: number
 }
 
-/** How many rows are written at a time. */
+/** How many rows are written at a time. Each has no more events that wait than it has ids. */
 const CONCURRENCY = 64
 /** How many events are read, at most, before the position is stored. */
 const EVENTS_LIMIT = 1024
@@ -43,13 +43,12 @@ export class Keeper implements Replayed {
   /** Since the position was stored: how many events, in all and of each key. */
   #taken = 0
   readonly #counts = new Map<string, number>()
-  /** The last write of each key, and all of them. */
+  /** The last write of each key. */
   readonly #turns = new Map<string, Promise<void>>()
-  readonly #running = new Set<Promise<void>>()
   /** Taking an event and storing the position, one after the other. */
   #line: Promise<unknown> = Promise.resolve()
   #isSaving = false
-  #isSwept = false
+  #hasSwept = false
   #savedAt: number
   #reader: Reader | undefined
   #isOver = false
@@ -104,7 +103,7 @@ export class Keeper implements Replayed {
     this.#cancelBeat()
     await this.#reader?.close()
     await this.#line.catch(() => {})
-    await Promise.all(this.#running)
+    await Promise.all(this.#turns.values())
     const { state, journal } = this.#parts
     try {
       // What was given up, and what came after it, is read again.
@@ -182,15 +181,13 @@ export class Keeper implements Replayed {
   async #admit(entry: Entry): Promise<void> {
     const { key } = entry
     if ((this.#counts.get(key) ?? 0) >= SEEN_LIMIT) await this.#save()
-    while (this.#running.size >= CONCURRENCY) await Promise.race(this.#running)
+    if (this.#turns.size >= CONCURRENCY) await Promise.race(this.#turns.values())
     this.#refuseOver()
     this.#counts.set(key, (this.#counts.get(key) ?? 0) + 1)
     const before = this.#turns.get(key) ?? Promise.resolve()
     const turn = before.then(() => this.#fold(entry))
     this.#turns.set(key, turn)
-    this.#running.add(turn)
     void turn.finally(() => {
-      this.#running.delete(turn)
       if (this.#turns.get(key) === turn) this.#turns.delete(key)
     })
   }
@@ -227,7 +224,7 @@ export class Keeper implements Replayed {
 
   /** Stores the position, once all rows up to it are. */
   async #save(phase = this.#phase): Promise<void> {
-    await Promise.all(this.#running)
+    await Promise.all(this.#turns.values())
     this.#refuseOver()
     const askedAt = this.#parts.settings.clock.monotonic()
     const position = this.#position
@@ -261,18 +258,24 @@ export class Keeper implements Replayed {
     this.#isSaving = true
     try {
       await this.#inLine(() => this.#save())
-      if (this.#phase === 'caught-up') await this.#sweep()
+      if (this.#phase === 'caught-up') void this.#sweep()
     } catch (error) {
       if (!this.#isOver) journal.report(error)
     }
     this.#isSaving = false
   }
 
-  /** By now those who stand by have seen which rows are to be read. */
+  /** By now those who stand by have seen which rows are to be read. It may take longer than a lease. */
   async #sweep(): Promise<void> {
-    if (this.#isSwept) return
-    await this.#parts.rows.sweep(this.#rowsTerm, () => !this.#isOver)
-    this.#isSwept = true
+    if (this.#hasSwept) return
+    this.#hasSwept = true
+    const { rows, journal } = this.#parts
+    try {
+      await rows.sweep(this.#rowsTerm, () => !this.#isOver)
+    } catch (error) {
+      if (!this.#isOver) journal.report(error)
+      this.#hasSwept = false
+    }
   }
 
   /** Without a reason another instance has taken over, or it is to be closed. */

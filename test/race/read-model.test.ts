@@ -240,7 +240,7 @@ const takeOver: Scenario = {
       patches: [
         {
           file: 'src/read-model/keeper.ts',
-          find: 'await Promise.all(this.#running) this.#refuseOver()',
+          find: 'await Promise.all(this.#turns.values()) this.#refuseOver()',
           replace: 'this.#refuseOver()',
         },
       ],
