@@ -20,9 +20,10 @@ const ON_SERVERS = [
 
 /** Those that take their time: brokers that are killed and started again, workers of other stacks, processes by the dozen. */
 const LONG_ON_SERVERS = [
-  'test/integration/amqp/node.test.ts',
-  'test/integration/kafka/{groups,restart,release-4}.test.ts',
+  'test/integration/amqp/{node,example,shared-copy}.test.ts',
+  'test/integration/kafka/{groups,restart,release-4,start}.test.ts',
   'test/integration/{postgres,redis}/growth.test.ts',
+  'test/integration/redis/start.test.ts',
   'test/integration/interop/{nest-kafka,spring-kafka,spring-rabbitmq}.test.ts',
   'test/integration/servers/own-servers.test.ts',
   'test/integration/demo-processes.test.ts',
