@@ -162,6 +162,7 @@ const TWO_LATE_RESULTS = [
   completeStep({ ...RESULT, state: 'canceled', event: 0 }),
   completeStep({ ...RESULT, event: 1 }),
   completeStep({ ...RESULT, event: 2 }),
+  named('get op1', (store) => store.get('op1')),
 ]
 const examples: [NamedStep[]][] = [[TWO_LATE_RESULTS]]
 
