@@ -164,7 +164,14 @@ const TWO_LATE_RESULTS = [
   completeStep({ ...RESULT, event: 2 }),
   named('get op1', (store) => store.get('op1')),
 ]
-const examples: [NamedStep[]][] = [[TWO_LATE_RESULTS]]
+/** And two ends that write the same record. */
+const ONE_RECORD_TWICE = [
+  createStep({ id: 'op1', ttlMs: 50, retentionMs: 50, body: new Uint8Array() }),
+  createStep({ id: 'op2', ttlMs: 50, retentionMs: 50, body: new Uint8Array() }),
+  completeStep({ ...RESULT, event: 1, record: true }),
+  completeStep({ ...RESULT, id: 'op2', event: 2, type: 'Not', record: true }),
+]
+const examples: [NamedStep[]][] = [[TWO_LATE_RESULTS], [ONE_RECORD_TWICE]]
 
 describe.skipIf(missing)(`the Redis store${missing ? ` (skipped: ${missing})` : ''}`, () => {
   it('does what the memory store does, whatever comes in whatever order', { timeout: 120_000 }, async () => {
@@ -181,7 +188,7 @@ describe.skipIf(missing)(`the Redis store${missing ? ` (skipped: ${missing})` : 
       return source.replace(right, wrong)
     }
     const property = fc.asyncProperty(steps, (all) => compare(all, mutate))
-    const { failed } = await fc.check(property, { numRuns: 1500, endOnFailure: true, examples })
+    const { failed } = await fc.check(property, { numRuns: 4000, endOnFailure: true, examples })
     expect(replaced).toBeGreaterThan(0)
     expect(failed).toBe(true)
   })
