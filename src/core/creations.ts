@@ -1,6 +1,6 @@
 import type { AnyDefinition } from './definition.js'
 import { GatewayError } from './errors.js'
-import { normaliseId } from './ids.js'
+import { isWellFormed, normaliseId } from './ids.js'
 import { isEnded, type Operation } from './operation.js'
 import type { GatewayParts } from './parts.js'
 import type { StoredRecord } from './store.js'
@@ -18,7 +18,7 @@ type Parts = Pick<GatewayParts, 'store' | 'storeKind' | 'commands' | 'settings'>
  */
 export async function noteCreation({ store, settings }: Parts, { creates }: AnyDefinition, operation: Operation) {
   const id = creates?.(operation)
-  if (id === undefined || id === operation.id || id.length > LONGEST_ID) return
+  if (id === undefined || id === operation.id || !canBeNoted(id)) return
   const write = (operations: readonly Operation[], ifVersion: number): Promise<number | undefined> => {
     const value = Buffer.from(operations.map((one) => one.id).join('\n'))
     return store.records.put({ key: keyOf(id), value, ifVersion, ttlMs: settings.operationTtlMs })
@@ -37,11 +37,16 @@ export async function noteCreation({ store, settings }: Parts, { creates }: AnyD
 /** Finds the operations that create what has this id, whichever instances started them, in the order of their start. */
 export async function findCreations({ store, storeKind, commands }: Parts, id: string): Promise<readonly Operation[]> {
   const creating = [...commands.values()].filter(({ definition }) => definition.creates !== undefined)
-  if (creating.length === 0 || storeKind === 'none' || id.length > LONGEST_ID) return []
+  if (creating.length === 0 || storeKind === 'none' || !canBeNoted(id)) return []
   const own = normaliseId(id) === undefined ? undefined : await store.get(id)
   if (own !== undefined && createsItself(own, creating)) return [own]
   const record = await store.records.get(keyOf(id))
   return record === undefined ? [] : operationsOf(store, record)
+}
+
+/** Nobody asks for others: no URL names them. */
+function canBeNoted(id: string): boolean {
+  return id.length <= LONGEST_ID && isWellFormed(id)
 }
 
 /** Those that run, and as many as there is room for of those that have created it, which may not be seen yet. */

@@ -64,3 +64,8 @@ export function normaliseId(value: unknown): string | undefined {
   const text = value instanceof Uint8Array ? Buffer.from(value).toString('latin1') : value
   return typeof text === 'string' && /^[A-Za-z0-9_-]{1,128}$/.test(text) ? text : undefined
 }
+
+/** False with half of a surrogate pair, as JSON may bring it: such text has no UTF-8 form, and no place in a URL or a key. */
+export function isWellFormed(text: string): boolean {
+  return !/\p{Surrogate}/u.test(text)
+}

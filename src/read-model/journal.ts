@@ -111,7 +111,7 @@ export class Journal {
     const isNew = !this.#parked.has(message.id)
     if (this.#parked.size < PARKED_LIMIT) this.#parked.add(message.id)
     if (isNew) this.emitter.emit('parked', { message, error })
-    const key = `${prefixOf(projection)}parked/${encodeURIComponent(message.id)}`
+    const key = `${prefixOf(projection)}parked/${encodeURIComponent(Buffer.from(message.id).toString())}`
     const value = Buffer.from(JSON.stringify({ ...message, body: Buffer.from(message.body).toString('base64') }))
     await this.#keep(records, { key, value, ttlMs })
   }

@@ -1,6 +1,7 @@
 import type { EventType } from '../core/definition.js'
 import { GatewayError } from '../core/errors.js'
 import { type Event, type EventMessage, toEvent } from '../core/event.js'
+import { isWellFormed } from '../core/ids.js'
 import { configError, refuseUnknown } from '../core/options.js'
 import { type SchemaMap, validateData } from '../core/schema.js'
 
@@ -111,8 +112,11 @@ function tryReading(definition: AnyProjection, event: Event, error: unknown): Ke
 
 function toReading({ key, sequence }: AnyProjection, event: Event): KeyedEvent {
   const own = key === undefined ? event.key : key(event)
-  if (own !== undefined && (typeof own !== 'string' || own.length > 512))
-    throw new GatewayError('ERR_INVALID_INPUT', 'The key of an event is a text of at most 512 characters.')
+  if (own !== undefined && (typeof own !== 'string' || own.length > 512 || !isWellFormed(own)))
+    throw new GatewayError(
+      'ERR_INVALID_INPUT',
+      'The key of an event is a text of at most 512 characters that has a UTF-8 form.',
+    )
   const number = sequence?.(event)
   if (number !== undefined && !(Number.isSafeInteger(number) && number >= 1))
     throw new GatewayError('ERR_INVALID_INPUT', 'The sequence of an event is a whole number from 1 on.')

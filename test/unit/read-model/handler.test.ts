@@ -230,6 +230,13 @@ describe('a read over HTTP', () => {
     expect([state, (await read(id)).status, gateway.counters.error]).toEqual(['running', 404, 1])
   })
 
+  it('an id without UTF-8 form, which no URL names, is not noted', async () => {
+    const { ask, gateway } = await open({ creates: () => 'half \ud800' })
+    gateway.on('error', () => {})
+    expect([(await ask()).state, gateway.counters.error]).toEqual(['running', 0])
+    expect(await gateway.operations.creating('half \ud800')).toEqual([])
+  })
+
   it('FM-G8 waits for what an ended operation has created', async () => {
     const { read, say, ask, holdUp, clock } = await open()
     const { id } = await ask()

@@ -436,6 +436,23 @@ describe('the keeper of a shared copy', () => {
     expect(await starting).toMatchObject({ code: 'ERR_CLOSED' })
   })
 
+  it.each(['own', 'shared'] as const)(
+    'FM-G10 a key or id without UTF-8 form holds nothing up (%s copy)',
+    async (copy) => {
+      const { model, say } = await open()
+      const users = model({ copy })
+      await users.start()
+      await say('Created', { id: 'half \ud800', name: 'Nobody' })
+      // Parked under its id, which has no such form either.
+      await say('Renamed', { id: 'unknown', name: 'Nobody' }, { id: 'event \udc00' })
+      await say('Created', { id: 'a', name: 'Ada' })
+      await clock.advance(2000)
+      expect((await users.get('a'))?.state.name).toBe('Ada')
+      expect(users.status).toMatchObject({ isReady: true, parked: 2 })
+      expect(users.errors).toEqual([])
+    },
+  )
+
   it.each(['get', 'put'])(
     'hurts nothing when it does not know that it is none any more, and its %s of a row comes late',
     async (late) => {
