@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { createId } from '../core/ids.js'
-import type { Operation } from '../core/operation.js'
+import type { NewOperation, Operation } from '../core/operation.js'
 import { type ContractCase, type ContractOptions, refuses, toCases } from './contract.js'
 import { atOnce, type StoreCases, StoreKit, type StoreSetup, TTL_MS } from './store-kit.js'
 import { OPERATIONS } from './store-operations.js'
@@ -99,6 +99,15 @@ const OUTBOX: StoreCases = {
     await keyed('third', 'b')
     assert.deepEqual(idsOf((await kit.store.leaseUnpublished(LEASE)).operations), ['third'])
     await kit.store.markPublished(['first'])
+    assert.deepEqual(idsOf((await kit.store.leaseUnpublished(LEASE)).operations), ['second'])
+  },
+  'what is past its time holds the key of its request no longer, though its lease goes on': async (kit) => {
+    const keyed = (id: string, init: Partial<NewOperation>) =>
+      kit.created({ id, request: kit.event('Contract::Asked', { correlationId: id, key: 'a' }), ...init })
+    await keyed('first', { ttlMs: TTL_MS })
+    assert.deepEqual(idsOf((await kit.store.leaseUnpublished(LEASE)).operations), ['first'])
+    await keyed('second', {})
+    await kit.advance(TTL_MS + 1)
     assert.deepEqual(idsOf((await kit.store.leaseUnpublished(LEASE)).operations), ['second'])
   },
   'FM-B15 leases at once lend each operation once': async (kit) => {

@@ -150,6 +150,7 @@ const MUTANTS: readonly (readonly [what: string, right: string, wrong: string])[
   ['a mark counts under any token', 'token == row[TOKEN]', 'true'],
   ['what ends stays lent', 'if row[TOKEN] then release(id, row) end', ''],
   ['old progress counts', 'if sequence <= last then return false end', ''],
+  ['what has had its time holds its key', 'expireDue(MOST)', ''],
   ['records are written whatever their condition', "if ifVersion ~= '' and", 'if false and'],
 ]
 
@@ -171,7 +172,17 @@ const ONE_RECORD_TWICE = [
   completeStep({ ...RESULT, event: 1, record: true }),
   completeStep({ ...RESULT, id: 'op2', event: 2, type: 'Not', record: true }),
 ]
-const examples: [NamedStep[]][] = [[TWO_LATE_RESULTS], [ONE_RECORD_TWICE]]
+const leaseOf = (leaseMs: number): NamedStep =>
+  named(`lease for ${leaseMs} ms`, (store) => store.leaseUnpublished({ olderThanMs: 0, leaseMs, limit: 1 }))
+/** And one that ends by itself while it is lent, with a younger one of its key behind it. */
+const ENDED_WHILE_LENT = [
+  createStep({ id: 'op2', key: '', ttlMs: 10, retentionMs: 0, body: new Uint8Array() }),
+  leaseOf(30),
+  { ...named('11 ms', async () => undefined), ms: 11 },
+  createStep({ id: 'op1', key: '', ttlMs: 10, retentionMs: 0, body: new Uint8Array() }),
+  leaseOf(5),
+]
+const examples: [NamedStep[]][] = [[TWO_LATE_RESULTS], [ONE_RECORD_TWICE], [ENDED_WHILE_LENT]]
 
 describe.skipIf(missing)(`the Redis store${missing ? ` (skipped: ${missing})` : ''}`, () => {
   it('does what the memory store does, whatever comes in whatever order', { timeout: 120_000 }, async () => {

@@ -109,6 +109,14 @@ local function expire(id, row)
   return read(id)
 end
 
+-- Ends so many at most of those that have had their time.
+local function expireDue(limit)
+  for _, id in ipairs(redis.call('ZRANGEBYSCORE', PREFIX .. 'due', '-inf', NOW, 'LIMIT', 0, limit)) do
+    local row = look(id)
+    if row[STATE] == 'running' then expire(id, row) else redis.call('ZREM', PREFIX .. 'due', id) end
+  end
+end
+
 -- The operation as it stands now, swept or not; or nothing, and what is left of one that is no longer kept.
 local function live(id)
   local row = read(id)

@@ -202,11 +202,7 @@ return reply
 /** Ends operations past their time, and gives those that have expired and were not reported yet. */
 export const SWEEP = `${COMMON}
 local limit = tonumber(ARGV[3])
-local due = redis.call('ZRANGEBYSCORE', PREFIX .. 'due', '-inf', NOW, 'LIMIT', 0, limit)
-for _, id in ipairs(due) do
-  local row = look(id)
-  if row[STATE] == 'running' then expire(id, row) else redis.call('ZREM', PREFIX .. 'due', id) end
-end
+expireDue(limit)
 local reply = {NOW}
 for _, id in ipairs(redis.call('ZRANGE', PREFIX .. 'expired', 0, limit - 1)) do
   local row = look(id)

@@ -10,6 +10,8 @@ export const LEASE = `${COMMON}
 local bound, untilTime, limit = NOW - tonumber(ARGV[3]), NOW + tonumber(ARGV[4]), tonumber(ARGV[5])
 local PAGE, MOST = 100, 2000
 
+-- What is past its time holds no key any more, even when no sweep has noticed.
+expireDue(MOST)
 local resumed = redis.call('GET', PREFIX .. 'cursor')
 if not resumed then redis.call('DEL', PREFIX .. 'passed') end
 -- Keys of operations in front of the cursor.
@@ -49,7 +51,7 @@ local function mustWait(key)
 end
 
 local function mayGo(row)
-  -- Past its time it must not be published any more, even before a sweep has noticed.
+  -- Past its time it must not be published any more, however many have had theirs.
   if tonumber(row[EXPIRES]) <= NOW then return false end
   local key = row[ORDER_KEY]
   if not key or own[key] then return true end
@@ -85,6 +87,7 @@ else
   -- Longer than the cursor, without which it means nothing.
   redis.call('PEXPIRE', PREFIX .. 'passed', 120000)
 end
+announce()
 return reply
 `
 
