@@ -15,7 +15,7 @@ const SERVERS = 'test/support/servers/setup.ts'
 /** Integration tests on brokers and stores. */
 const ON_SERVERS = [
   'test/integration/{amqp,kafka,postgres,redis,interop,servers}/**/*.test.ts',
-  'test/integration/{two-instances,demo-processes}.test.ts',
+  'test/integration/{two-instances,demo-processes,demo-drain}.test.ts',
 ]
 
 /** Those that take their time: brokers that are killed and started again, workers of other stacks, processes by the dozen. */
@@ -26,7 +26,7 @@ const LONG_ON_SERVERS = [
   'test/integration/redis/start.test.ts',
   'test/integration/interop/{nest-kafka,spring-kafka,spring-rabbitmq}.test.ts',
   'test/integration/servers/own-servers.test.ts',
-  'test/integration/demo-processes.test.ts',
+  'test/integration/{demo-processes,demo-drain}.test.ts',
 ]
 
 interface ProjectOptions {

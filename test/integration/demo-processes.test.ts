@@ -8,11 +8,12 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { type Role, readSettings, UsageError } from '../../examples/demo/settings.js'
 import { type Supervised, supervise } from '../../examples/demo/supervisor.js'
 import { KafkaBroker } from '../../scripts/brokers/kafka.js'
-import { whyNoKafka } from '../../scripts/brokers/kafka-jars.js'
 import { until as eventually } from '../../src/testing/contract.js'
+import { whyNoOwnKafka } from '../support/own-kafka.js'
 import { AMQP_URL, whyNoRabbitMq } from '../support/rabbitmq.js'
 import { missingRedis, REDIS_URL } from '../support/redis/clients.js'
 import { type Child, startChild } from './child.js'
+import { expectParkedToBeKept } from './parked.js'
 
 const MAIN = 'examples/demo/main.ts'
 const OPEN: Supervised[] = []
@@ -129,7 +130,7 @@ describe('a process of the demo that cannot be started like this', () => {
   )
 })
 
-const noKafka = whyNoKafka()
+const noKafka = await whyNoOwnKafka()
 
 describe.skipIf(noKafka !== undefined)(
   `the demo where Kafka refuses its topics for good${noKafka ? ` (skipped: ${noKafka})` : ''}`,
@@ -244,18 +245,9 @@ describe('the options of the demo', () => {
   })
 })
 
-/** Why the demo cannot run over Kafka and Redis here; a failure instead where all servers are required. */
-async function whyNot(): Promise<string | undefined> {
-  const noKafka = whyNoKafka()
-  if (noKafka === undefined) return missingRedis()
-  if (process.env['REQUIRE_BROKERS'] === '1') throw new Error(noKafka)
-  process.stderr.write(`demo over Kafka: skipped, ${noKafka}\n`)
-  return noKafka
-}
-
 const within = (ms: number, condition: () => boolean | Promise<boolean>) => eventually(condition, ms)
 
-const missing = await whyNot()
+const missing = noKafka ?? (await missingRedis())
 
 describe.skipIf(missing !== undefined)(
   `the demo over Kafka and Redis${missing ? ` (skipped: ${missing})` : ''}`,
@@ -351,31 +343,8 @@ describe.skipIf(missing !== undefined)(
 
     it('a gateway that ends with 1,000 requests waiting answers each with 202 within a second, and none is lost', async () => {
       await healthy(0, 1)
-      let lastAt = 0
-      const park = async (index: number) => {
-        const body = { username: `parked-${index}`, simulate: { delayMs: 15_000 } }
-        const answer = await post(0, body, { prefer: 'wait=30' })
-        await answer.arrayBuffer()
-        lastAt = performance.now()
-        return answer
-      }
-      const asked: Promise<Response>[] = []
-      // A server has room for 511 connections that it has not accepted yet.
-      for (let batch = 0; batch < 5; batch += 1) {
-        for (let n = 0; n < 200; n += 1) asked.push(park(asked.length))
-        await sleep(500)
-      }
-      await sleep(4000)
-      const toldAt = performance.now()
-      process.kill(pids('gateway 0').at(-1) ?? 0, 'SIGTERM')
-      const answers = await Promise.all(asked)
-      expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([202]))
-      expect(lastAt).toBeGreaterThan(toldAt)
-      expect(lastAt - toldAt).toBeLessThan(1000)
-      const ends = answers.map((answer) =>
-        fetch(origin(1) + answer.headers.get('location'), { headers: { prefer: 'wait=30' } }),
-      )
-      for (const end of await Promise.all(ends)) expect(end.status).toBe(201)
+      const signal = () => void process.kill(pids('gateway 0').at(-1) ?? 0, 'SIGTERM')
+      await expectParkedToBeKept({ origin: origin(0), otherOrigin: origin(1), signal })
     }, 120_000)
 
     it('is not healthy while the broker is stopped, and healthy again after that', async () => {

@@ -15,6 +15,11 @@ export function resultOf(id: string, init: Partial<EventMessage> = {}): Ending &
   return { state: 'succeeded', result: eventOf('Test::Answered', { id, ...init }), command: 'Test::Asked' }
 }
 
+/** A progress event, which is numbered by nobody. */
+export function progressOf(id: string): EventMessage {
+  return eventOf('Test::Progressed', { id })
+}
+
 function eventOf(type: string, init: Partial<EventMessage> & { readonly data?: unknown } = {}): EventMessage {
   return toMessage({ type, source: 'test', data: { text: 'grün ✓' }, ...init }, systemClock)
 }

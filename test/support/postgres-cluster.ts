@@ -16,13 +16,23 @@ export interface Cluster {
   remove(): Promise<void>
 }
 
-/** Where the programs of the server are, if they are. */
-export function findPostgres(): string | undefined {
+/** Why no cluster can be made, or undefined; with REQUIRE_BROKERS=1 that is an error. */
+export function whyNoCluster(): string | undefined {
+  if (findPrograms() !== undefined) return undefined
+  const text = 'skipped: the programs of a PostgreSQL server are not installed'
+  if (process.env['REQUIRE_BROKERS'] === '1') throw new Error(text)
+  process.stderr.write(`${text}\n`)
+  return text
+}
+
+function findPrograms(): string | undefined {
   return FOLDERS.find((folder) => existsSync(join(folder, 'initdb')))
 }
 
 /** Makes a cluster in a temporary folder, on a free port of the loopback interface; it is not started. */
-export async function createCluster(bin: string): Promise<Cluster> {
+export async function createCluster(): Promise<Cluster> {
+  const bin = findPrograms()
+  if (bin === undefined) throw new Error('The programs of a PostgreSQL server are not installed.')
   const folder = await mkdtemp(join(tmpdir(), 'postgres-'))
   const identity = serverIdentity()
   if (identity !== undefined) await chown(folder, identity.uid, identity.gid)

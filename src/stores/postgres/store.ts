@@ -6,18 +6,18 @@ import { advance, type Ending, type NewOperation, type Operation, type Settled }
 import { checkFunction, refuseUnknown } from '../../core/options.js'
 import type { ChangeListener, Created, Lease, LeaseRequest, RecordWrite, Store, StoreUser } from '../../core/store.js'
 import type { Durability } from '../../core/transport.js'
-import { bytesOfEnding, encodeEvent } from '../codec.js'
+import { bytesOfEnding } from '../codec.js'
 import { GroupCommit, Patience } from '../group-commit.js'
+import { type Advance, Advances } from './advances.js'
 import { Changes } from './changes.js'
 import { createDatabase, type Database, isDataError, type PostgresClient, tolerateIdleErrors } from './client.js'
 import { Creates } from './creates.js'
 import { type EndingAnswer, type EndingCall, Endings } from './endings.js'
 import { type ListenConnection, Listening } from './listening.js'
-import { type Names, NOW, namesOf, type SchemaOptions } from './names.js'
+import { type Names, namesOf, type SchemaOptions } from './names.js'
 import { Outbox } from './outbox.js'
 import { Reads } from './reads.js'
 import { PostgresRecords } from './records.js'
-import { columns, type OperationRow, toOperation } from './rows.js'
 import { inspect } from './server.js'
 import { explainStart } from './starting.js'
 
@@ -62,6 +62,7 @@ class PostgresStore implements Store {
   readonly #findByKey: (key: string) => Promise<Operation | undefined>
   readonly #endings: GroupCommit<EndingCall, EndingAnswer>
   readonly #reads: GroupCommit<string, Operation | undefined>
+  readonly #advances: GroupCommit<Advance, Operation | undefined>
   readonly #patience = new Patience()
   readonly #outbox: Outbox
   readonly #changes: Changes
@@ -106,6 +107,12 @@ class PostgresStore implements Store {
     })
     const reads = new Reads(this.#db, this.#names)
     this.#reads = new GroupCommit({ ...group, flush: (ids) => reads.flush(ids) })
+    const advances = new Advances(this.#db, this.#names, this.#sender)
+    this.#advances = new GroupCommit({
+      ...group,
+      flush: (calls) => advances.flush(calls),
+      bytesOf: ({ event }) => event.body.byteLength,
+    })
     this.#outbox = new Outbox(this.#db, this.#names, this.#sender)
     this.#changes = new Changes(this.#db, this.#names)
     this.records = new PostgresRecords(this.#db, this.#names, group)
@@ -166,19 +173,13 @@ class PostgresStore implements Store {
   }
 
   async progress(id: string, event: EventMessage): Promise<Operation | undefined> {
-    const text = `with t as materialized (select ${NOW} as at_ms)
-      update ${this.#names.operations} o set version = o.version + 1, updated_at = t.at_ms, progress = $3,
-        progress_sequence = $4::bigint
-      from t where o.id = $1 and o.version = $2::integer and o.state = 'running' and o.expires_at > t.at_ms
-      returning ${columns('o')}, t.at_ms::float8 as at_ms, ${this.#names.announce}($5::text, array[o.id])`
     for (let round = 0; round < ROUNDS; round += 1) {
       const before = await this.#reads.run(id)
       // Only the sequence is taken from it: the time is the server's.
       const next = before && advance(before, event, before.updatedAt)
       if (before === undefined || next?.progress === undefined) return undefined
-      const values = [id, before.version, encodeEvent(event), next.progress.sequence, this.#sender]
-      const [row] = await this.#db.query<OperationRow>(text, values)
-      const operation = row && toOperation(row)
+      const { sequence } = next.progress
+      const operation = await this.#advances.run({ id, version: before.version, event, sequence })
       if (operation === undefined) continue
       this.#changes.tell(id, operation)
       return operation

@@ -2,10 +2,10 @@ import { created, createGateway } from 'respond-async'
 import { createWorker } from 'respond-async/worker'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { KafkaBroker } from '../../../scripts/brokers/kafka.js'
-import { kafkaJars, whyNoKafka } from '../../../scripts/brokers/kafka-jars.js'
 import { kafka } from '../../../src/transports/kafka/index.js'
 import { type TestTopics, testTopics } from '../../support/kafka.js'
 import { kafkaClients } from '../../support/kafka-clients.js'
+import { whyNoOwnKafka } from '../../support/own-kafka.js'
 
 const VERSION = '4.2.0'
 
@@ -14,25 +14,7 @@ interface Events {
   'PlaceOrder::Placed': { article: string; number: number }
 }
 
-/** Why there can be no broker of this release; with REQUIRE_BROKERS=1 that is a failure. */
-async function whyNot(): Promise<string | undefined> {
-  const reason = whyNoKafka(VERSION) ?? (await whyNoJars())
-  if (reason === undefined) return undefined
-  if (process.env['REQUIRE_BROKERS'] === '1') throw new Error(reason)
-  process.stderr.write(`skipped: no Kafka ${VERSION}: ${reason}\n`)
-  return reason
-}
-
-async function whyNoJars(): Promise<string | undefined> {
-  try {
-    await kafkaJars(VERSION)
-    return undefined
-  } catch (error) {
-    return error instanceof Error ? error.message : String(error)
-  }
-}
-
-const missing = await whyNot()
+const missing = await whyNoOwnKafka(VERSION)
 
 describe.skipIf(missing)(`a broker of Kafka ${VERSION}${missing ? ` (skipped: ${missing})` : ''}`, () => {
   const broker = new KafkaBroker({ version: VERSION })

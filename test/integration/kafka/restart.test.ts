@@ -5,17 +5,17 @@ import { kafka, platformatic } from 'respond-async/kafka'
 import { createWorker } from 'respond-async/worker'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { KafkaBroker } from '../../../scripts/brokers/kafka.js'
-import { whyNoKafka } from '../../../scripts/brokers/kafka-jars.js'
 import { until } from '../../../src/testing/contract.js'
 import { type TestTopics, testTopics } from '../../support/kafka.js'
 import { kafkaClients } from '../../support/kafka-clients.js'
+import { whyNoOwnKafka } from '../../support/own-kafka.js'
 
 interface Events {
   Ask: { n: number }
   Answered: { n: number }
 }
 
-const missing = whyNoKafka()
+const missing = await whyNoOwnKafka()
 
 describe.skipIf(missing !== undefined)(`a broker that is killed${missing ? ` (skipped: ${missing})` : ''}`, () => {
   let broker: KafkaBroker

@@ -6,11 +6,11 @@ import { handle, operations } from 'respond-async/fetch'
 import { type KafkaClient, kafka, kafkajs, platformatic } from 'respond-async/kafka'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { KafkaBroker } from '../../../scripts/brokers/kafka.js'
-import { whyNoKafka } from '../../../scripts/brokers/kafka-jars.js'
 import { systemClock } from '../../../src/core/clock.js'
 import { toMessage } from '../../../src/core/event.js'
 import { noKafka, type TestTopics, testTopics } from '../../support/kafka.js'
 import { kafkaClients } from '../../support/kafka-clients.js'
+import { whyNoOwnKafka } from '../../support/own-kafka.js'
 
 interface Mistake {
   readonly brokers?: string[]
@@ -216,7 +216,7 @@ it("wake: 'store' needs a store that watches", () => {
   ).toThrow(/wake is "store"/)
 })
 
-const noBroker = whyNoKafka()
+const noBroker = await whyNoOwnKafka()
 
 describe.skipIf(noBroker !== undefined)(`a broker that asks for credentials${noBroker ? ` (${noBroker})` : ''}`, () => {
   const jaas =

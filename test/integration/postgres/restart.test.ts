@@ -4,19 +4,17 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Store } from '../../../src/core/store.js'
 import { migrate, postgres } from '../../../src/stores/postgres/index.js'
 import { newOperation, resultOf } from '../../support/operations.js'
-import { type Cluster, createCluster, findPostgres } from '../../support/postgres-cluster.js'
+import { type Cluster, createCluster, whyNoCluster } from '../../support/postgres-cluster.js'
 
-const bin = findPostgres()
-if (bin === undefined) process.stderr.write('skipped: the programs of a PostgreSQL server are not installed\n')
-if (bin === undefined && process.env['REQUIRE_BROKERS'] === '1') throw new Error('PostgreSQL is not installed')
+const missing = whyNoCluster()
 
-describe.skipIf(bin === undefined)('the Postgres store while its server restarts', { timeout: 180_000 }, () => {
+describe.skipIf(missing !== undefined)('the Postgres store while its server restarts', { timeout: 180_000 }, () => {
   let cluster: Cluster
   let pool: pg.Pool
   let store: Store
 
   beforeAll(async () => {
-    cluster = await createCluster(bin ?? '')
+    cluster = await createCluster()
     await cluster.start()
     // No listener for its errors: the store sees to it that idle connections that break do not end the process.
     pool = new pg.Pool({ connectionString: cluster.url, max: 8, connectionTimeoutMillis: 2000 })
