@@ -1,7 +1,8 @@
 import { runStep, type Step, type StepResult, script } from './steps.js'
 
-// Everything there is, as long as it takes: what a change must pass, and what would make that last too long. All steps
-// are run, whatever the others say; brokers and stores that are missing are failures.
+// Everything there is, as long as it takes: what a change must pass, and what would make that last too long. With
+// `--figures` also what bench/README.md has figures of, which takes two hours more and wants the machine for itself. All
+// steps are run, whatever the others say; brokers and stores that are missing are failures.
 
 const NODES = ['22', '24']
 const PROJECTS = ['unit', 'property', 'contract'].map((project) => `--project ${project}`).join(' ')
@@ -22,15 +23,25 @@ const steps: readonly Step[] = [
   })),
 ]
 
+const figures: readonly Step[] = [
+  ...['amqp', 'kafka', 'soak'].map((name) => ({
+    name: `long faults: ${name}`,
+    command: `npm run --silent test:chaos -- --long ${name}`,
+  })),
+  script('bench'),
+  { name: 'bench: brokers', command: 'npm run --silent bench -- brokers' },
+]
+
 process.env['REQUIRE_BROKERS'] = '1'
-const results = steps.map(runStep)
+const all = process.argv.includes('--figures') ? [...steps, ...figures] : steps
+const results = all.map(runStep)
 print(results)
 if (!results.every(({ isPassed }) => isPassed)) process.exitCode = 1
 
-function print(all: readonly StepResult[]): void {
+function print(ended: readonly StepResult[]): void {
   console.log(`\nverify, ${new Date().toISOString().slice(0, 10)}, Node ${process.version}\n`)
   console.log('| step | seconds | |\n|---|---:|---|')
-  for (const { name, isPassed, seconds } of all) {
+  for (const { name, isPassed, seconds } of ended) {
     console.log(`| ${name} | ${seconds.toFixed(0)} | ${isPassed ? 'passed' : 'failed'} |`)
   }
 }

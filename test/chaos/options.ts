@@ -38,7 +38,9 @@ const HELP = `npm run test:chaos -- [options]
   --soak            no faults by default; the heap must stay flat
   --keep            leaves the history also when nothing was violated
   --seed N          the same choices as the run that printed it
-  --ci              two short runs, with RabbitMQ and Redis and with Kafka and PostgreSQL; further options change both`
+  --ci              two short runs, with RabbitMQ and Redis and with Kafka and PostgreSQL
+  --long amqp|kafka|soak   a run of the figures in bench/README.md
+                    further options change these`
 
 /**
  * What `--ci` stands for. The broker first: requests whose publish nobody has confirmed are left alone for half a minute
@@ -56,11 +58,32 @@ const CI_RUNS = [
   ['--transport', 'kafka', '--store', 'postgres', '--faults', 'broker restarted,gateway killed,store silent both'],
 ].map((run) => [...run, '--seconds', '30', '--rate', '60', '--rounds', '1'])
 
+/** What `--long` stands for. The requests last longer than the faults, so that each fault is seen to pass. */
+const LONG_RUNS: Readonly<Record<string, readonly string[]>> = {
+  amqp: [
+    ...['--transport', 'amqp', '--store', 'redis', '--requests', '100000'],
+    ...['--faults', 'broker killed', '--rounds', '20', '--every', '47', '--kill-every', '10'],
+  ],
+  kafka: [
+    ...['--transport', 'kafka', '--store', 'postgres', '--requests', '50000'],
+    ...['--faults', 'broker restarted', '--rounds', '5', '--every', '80', '--kill-every', '10'],
+  ],
+  soak: ['--transport', 'amqp', '--store', 'postgres', '--soak', '--seconds', '1800', '--rate', '40'],
+}
+
 /** The runs that a command line asks for, one after the other. @throws Error that says what is allowed. */
 export function readRuns(args: readonly string[]): RunOptions[] {
+  const at = args.indexOf('--long')
+  if (at >= 0) return [readOptions([...longRun(args[at + 1]), ...args.slice(0, at), ...args.slice(at + 2)])]
   if (!args.includes('--ci')) return [readOptions(args)]
   const others = args.filter((arg) => arg !== '--ci')
   return CI_RUNS.map((run) => readOptions([...run, ...others]))
+}
+
+function longRun(name = ''): readonly string[] {
+  const run = LONG_RUNS[name]
+  if (run === undefined) throw new Error(`--long is one of ${Object.keys(LONG_RUNS).join(', ')}.\n${HELP}`)
+  return run
 }
 
 /** Reads the options of one run. @throws Error that says what is allowed. */
