@@ -68,7 +68,7 @@ app.post('/orders', handle(placeOrder))
 app.get('/usage', () => {
   globalThis.gc?.()
   const { heapUsed, rss } = process.memoryUsage()
-  return { heapUsed, rss, counters: gateway.counters, resources: process.getActiveResourcesInfo().length }
+  return { heapUsed, rss, counters: gateway.counters, resources: process.getActiveResourcesInfo() }
 })
 
 await gateway.start()

@@ -11,7 +11,7 @@ import { type Entry, type Execution, type History, now, type Try, toHistory } fr
 import { closeAgent } from './http.js'
 import { Journal } from './journal.js'
 import type { RunOptions } from './options.js'
-import { leaksOf, type Usage, usageOf, watchUsage } from './soak.js'
+import { leaksOf, type Usage, usageAtRest, usageOf, usageText, watchUsage } from './soak.js'
 import { watchStalls } from './stalls.js'
 import { startWorld, type World } from './world.js'
 
@@ -72,15 +72,24 @@ export class Run {
       const result = await this.#judge(world)
       if (!this.#options.soak) return result
       closeAgent()
-      const after = await Promise.all(targets.map(({ port }) => usageOf(port)))
-      const leaks = samples.flatMap((taken, index) => leaksAt(taken, before[index], after[index]))
-      return { ...result, violations: [...result.violations, ...leaks] }
+      const leaks = await Promise.all(
+        targets.map(({ port }, index) => this.#leaks(port, samples[index], before[index])),
+      )
+      return { ...result, violations: [...result.violations, ...leaks.flat()] }
     } finally {
       this.#ended = true
       clients.stop()
       unwatch()
       await world.close()
     }
+  }
+
+  async #leaks(port: number, samples: readonly Usage[] = [], before?: Usage): Promise<Violation[]> {
+    const after = before && (await usageAtRest(port, before))
+    if (before === undefined || after === undefined)
+      return [{ rule: 'nothing is kept', text: 'a gateway did not say what it uses' }]
+    this.#say(usageText(samples, before, after))
+    return [...leaksOf(samples, before, after)].map((text) => ({ rule: 'nothing is kept', text }))
   }
 
   #note(entry: Entry): void {
@@ -203,11 +212,6 @@ export class Run {
 
 function inSeconds(ms: number): string {
   return `${(ms / 1000).toFixed(1)} s`
-}
-
-function leaksAt(samples: readonly Usage[], before: Usage | undefined, after: Usage | undefined): Violation[] {
-  const texts = before && after ? leaksOf(samples, before, after) : ['a gateway did not say what it uses']
-  return [...texts].map((text) => ({ rule: 'nothing is kept', text }))
 }
 
 /** Numbers from 0 to 1 that follow from the seed (mulberry32). */

@@ -6,12 +6,14 @@ import { ask } from './http.js'
 export interface Usage {
   readonly at: number
   readonly heapUsed: number
-  /** Requests that wait, and timers, sockets and the like that keep the process alive. */
+  /** Requests that wait. */
   readonly pending: number
-  readonly resources: number
+  /** The kinds of the timers, sockets and the like that keep the process alive. */
+  readonly resources: readonly string[]
 }
 
 const EVERY_MS = 10_000
+const REST_MS = 30_000
 const HOUR_MS = 3_600_000
 /** Caches and compiled code fill in the beginning. */
 const WARM_UP = 1 / 3
@@ -25,6 +27,17 @@ export async function usageOf(port: number): Promise<Usage | undefined> {
   if (status !== 200) return undefined
   const { heapUsed, counters, resources } = JSON.parse(body)
   return { at: now(), heapUsed, pending: counters.pending, resources }
+}
+
+/** What a gateway uses when all has been quiet for a while: pools and servers let go of idle connections by and by. */
+export async function usageAtRest(port: number, before: Usage): Promise<Usage | undefined> {
+  const until = now() + REST_MS
+  for (;;) {
+    const usage = await usageOf(port)
+    if (usage === undefined || now() > until) return usage
+    if (usage.pending === 0 && usage.resources.length <= before.resources.length) return usage
+    await sleep(1000)
+  }
 }
 
 /** Samples a gateway until the load has ended. */
@@ -51,6 +64,14 @@ export function slopeOf(samples: readonly Usage[]): number {
   return below === 0 ? 0 : (above / below) * HOUR_MS
 }
 
+/** What a gateway used, in a line. */
+export function usageText(samples: readonly Usage[], before: Usage, after: Usage): string {
+  const heap = [before, after].map(({ heapUsed }) => (heapUsed / 1e6).toFixed(1)).join(' -> ')
+  const slope = (slopeOf(samples) / 1e6).toFixed(2)
+  const resources = `${before.resources.length} -> ${after.resources.length} timers and sockets`
+  return `heap ${heap} MB, ${slope} MB an hour behind the warm-up, ${resources}${more(before, after)}, ${after.pending} wait`
+}
+
 /** What a gateway has kept that it should have let go of. `before` was seen ahead of the load, `after` behind it. */
 export function* leaksOf(samples: readonly Usage[], before: Usage, after: Usage): Generator<string> {
   if (samples.length < LEAST_SAMPLES)
@@ -58,5 +79,14 @@ export function* leaksOf(samples: readonly Usage[], before: Usage, after: Usage)
   const slope = slopeOf(samples)
   if (slope > MOST_BYTES_PER_HOUR) yield `the heap grows by ${(slope / 1e6).toFixed(1)} MB an hour`
   if (after.pending > 0) yield `${after.pending} requests wait that nobody asked for`
-  if (after.resources > before.resources + 2) yield `${before.resources} timers and sockets became ${after.resources}`
+  const [had, has] = [before.resources.length, after.resources.length]
+  if (has > had + 2) yield `${had} timers and sockets became ${has}${more(before, after)}`
+}
+
+/** Of which kinds there are more now. */
+function more(before: Usage, after: Usage): string {
+  const count = ({ resources }: Usage, kind: string) => resources.filter((each) => each === kind).length
+  const grown = [...new Set(after.resources)].filter((kind) => count(after, kind) > count(before, kind))
+  const texts = grown.map((kind) => `${kind} ${count(before, kind)} -> ${count(after, kind)}`)
+  return texts.length === 0 ? '' : ` (${texts.join(', ')})`
 }

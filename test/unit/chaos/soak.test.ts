@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { leaksOf, slopeOf, type Usage } from '../../chaos/soak.js'
 
 const MINUTE_MS = 60_000
+const FIVE = ['Timeout', 'Timeout', 'TCPSocketWrap', 'TCPSocketWrap', 'TCPServerWrap']
 
 /** Half an hour of samples, each 30 seconds, with a heap by the minute. */
 function samples(heapAt: (minute: number) => number): Usage[] {
@@ -9,11 +10,11 @@ function samples(heapAt: (minute: number) => number): Usage[] {
     at: (i / 2) * MINUTE_MS,
     heapUsed: heapAt(i / 2),
     pending: 0,
-    resources: 5,
+    resources: FIVE,
   }))
 }
 
-const idle: Usage = { at: 0, heapUsed: 0, pending: 0, resources: 5 }
+const idle: Usage = { at: 0, heapUsed: 0, pending: 0, resources: FIVE }
 const saw = (minute: number) => 50e6 + (Math.round(minute * 2) % 2) * 2e6
 
 describe('the soak', () => {
@@ -30,7 +31,11 @@ describe('the soak', () => {
   it.each<[string, Usage[], Partial<Usage>]>([
     ['the heap grows by 6.0 MB an hour', samples((minute) => 50e6 + minute * 1e5), {}],
     ['3 requests wait that nobody asked for', samples(saw), { pending: 3 }],
-    ['5 timers and sockets became 105', samples(saw), { resources: 105 }],
+    [
+      '5 timers and sockets became 105 (Timeout 2 -> 102)',
+      samples(saw),
+      { resources: [...FIVE, ...Array.from({ length: 100 }, () => 'Timeout')] },
+    ],
     ['only 5 samples, which says nothing; take 30 or more', samples(saw).slice(0, 5), {}],
   ])('finds: %s', (leak, taken, after) => {
     expect([...leaksOf(taken, idle, { ...idle, ...after })].map((found) => found.replace(/6\.\d/, '6.0'))).toContain(
