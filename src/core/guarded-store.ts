@@ -30,6 +30,7 @@ export function guardStore(store: Store, breaker: Breaker): Store {
     leaseUnpublished: (request) => guarded(() => store.leaseUnpublished(request)),
     markPublished: (ids, token) => guarded(() => store.markPublished(ids, token)),
     sweep: (limit) => guarded(() => store.sweep(limit)),
+    purge: (limit) => guarded(() => store.purge(limit)),
     check: () => store.check(),
   }
   return guardedStore

@@ -6,6 +6,8 @@ import type { GatewayParts } from './parts.js'
 const EVERY_MS = 1000
 const SWEEP_BATCH = 500
 const READ_BATCH = 50
+/** As long as this a round drops what has had its time, so that stores do not grow, and relays come to their turn. */
+const PURGE_MS = 500
 
 /** What has to be done once a second, one round after the other, whatever requests come. */
 export class Housekeeping {
@@ -75,7 +77,10 @@ export class Housekeeping {
     if (storeBreaker.isOpen) return
     await this.#try(() => this.#outbox.markPublished())
     if (!transportBreaker.isOpen) await this.#try(() => this.#outbox.relay())
-    await this.#try(() => this.#sweep())
+    await this.#try(async () => {
+      await this.#sweep()
+      await this.#purge()
+    })
   }
 
   /** Asked also while all is well: without traffic nothing else would tell that it is away. */
@@ -92,6 +97,12 @@ export class Housekeeping {
       see(operation)
     }
     if (expired.length === SWEEP_BATCH) await this.#sweep()
+  }
+
+  async #purge(): Promise<void> {
+    const { store, settings } = this.#parts
+    const until = settings.clock.monotonic() + PURGE_MS
+    while ((await store.purge(SWEEP_BATCH)) && settings.clock.monotonic() < until) {}
   }
 
   async #try(step: () => Promise<void>): Promise<void> {

@@ -92,8 +92,13 @@ export interface Store {
    * under an older token, or past an operation's time, changes nothing.
    */
   markPublished(ids: readonly string[], token?: number): Promise<void>
-  /** Ends at most `limit` operations past their time, purges as many ended ones; returns those that it expired. */
+  /** Ends at most `limit` operations past their time, and returns them. */
   sweep(limit: number): Promise<readonly Operation[]>
+  /**
+   * Drops at most `limit` operations whose retention is over and were reported by a sweep if they expired, and as many
+   * records past their time; true when there may be more.
+   */
+  purge(limit: number): Promise<boolean>
   /** Calls back for every change by whichever instance, where the store can. Resolves to the end of it. */
   watch?(listener: ChangeListener): Promise<() => Promise<void>>
   /**

@@ -46,6 +46,7 @@ export function createTransientStore(now: () => number, running = new Running())
     leaseUnpublished: async () => ({ token: 0, operations: [] }),
     markPublished: async () => {},
     sweep: async () => [],
+    purge: async () => false,
     check: async () => {},
     forget,
   }

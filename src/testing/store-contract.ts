@@ -196,8 +196,28 @@ const TIME: StoreCases = {
     assert.equal(await kit.store.complete(gone.id, kit.result()), undefined)
     assert.equal((await kit.get(kept.id)).state, 'succeeded')
     const fresh = await kit.created({ idempotency })
-    await kit.store.sweep(100)
+    await kit.store.purge(100)
     assert.equal((await kit.store.create(kit.operation({ idempotency }))).operation.id, fresh.id)
+  },
+  'FM-F14 a purge drops what has had its time, by and by, and says when there is no more': async (kit) => {
+    const { records } = kit.store
+    const kept = await kit.created()
+    await records.put({ key: 'kept', value: Buffer.from('v') })
+    assert.equal(await kit.store.purge(100), false)
+    for (let n = 0; n < 5; n += 1) {
+      const { id } = await kit.created({ retentionMs: TTL_MS })
+      await kit.complete(id, kit.result())
+      await records.put({ key: `past ${n}`, value: Buffer.from('v'), ttlMs: TTL_MS })
+    }
+    await kit.advance(TTL_MS + 1)
+    let calls = 1
+    while (await kit.store.purge(2)) calls += 1
+    assert.ok(calls >= 3, `${calls} calls dropped five records, two at a time`)
+    assert.deepEqual(
+      (await records.list('')).map(({ key }) => key),
+      ['kept'],
+    )
+    assert.equal((await kit.get(kept.id)).state, 'running')
   },
   'FM-F14 a sweep ends no more than it is told, and gives each operation once': async (kit) => {
     const created = await atOnce(5, () => kit.created({ ttlMs: TTL_MS }))

@@ -59,7 +59,7 @@ export const RECORDS: StoreCases = {
     assert.equal(await records.delete('key'), false)
     assert.equal(await records.put({ key: 'key', value: bytes('2'), ifVersion: version }), undefined)
     assert.ok(await records.put({ key: 'key', value: bytes('2'), ifVersion: 0 }))
-    await kit.store.sweep(100)
+    await kit.store.purge(100)
     assert.equal(textOf(await records.get('key')), '2')
   },
   'a write sets the time to live anew': async (kit) => {
@@ -67,7 +67,7 @@ export const RECORDS: StoreCases = {
     await records.put({ key: 'key', value: bytes('1'), ttlMs: TTL_MS })
     await records.put({ key: 'key', value: bytes('2') })
     await kit.advance(TTL_MS + 1)
-    await kit.store.sweep(100)
+    await kit.store.purge(100)
     assert.equal(textOf(await records.get('key')), '2')
   },
   'a list gives the records of a prefix in the order of their keys, page by page': async ({ store: { records } }) => {

@@ -184,15 +184,22 @@ class MemoryStore implements Store {
     const now = this.#enter()
     repeat(limit, () => this.#expire(this.#running.due(now)))
     const expired: Operation[] = []
-    // Before the purge, so that what has outlived its retention unseen is reported too.
     for (const row of this.#expired) {
       if (expired.length >= limit) break
       expired.push(row.operation)
       this.#expired.delete(row)
     }
-    repeat(limit, () => this.#purge(this.#ended.due(now)))
-    this.records.sweep(limit)
     return expired
+  }
+
+  async purge(limit: number): Promise<boolean> {
+    const now = this.#enter()
+    const isMore = repeat(limit, () => {
+      const row = this.#ended.due(now)
+      // What has outlived its retention unseen is reported first.
+      return row !== undefined && !this.#expired.has(row) && this.#purge(row)
+    })
+    return this.records.purge(limit) || isMore
   }
 
   async watch(listener: ChangeListener): Promise<() => Promise<void>> {
@@ -286,7 +293,8 @@ function isUnpublished({ operation }: Row): boolean {
   return operation.state === 'running' && !operation.published
 }
 
-/** Calls at most `limit` times, until it is told that there is nothing left. */
-function repeat(limit: number, step: () => boolean): void {
-  for (let count = 0; count < limit && step(); count += 1);
+/** Calls at most `limit` times, until it is told that there is nothing left; true when it was not. */
+function repeat(limit: number, step: () => boolean): boolean {
+  for (let count = 0; count < limit; count += 1) if (!step()) return false
+  return true
 }

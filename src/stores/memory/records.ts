@@ -73,7 +73,7 @@ export class MemoryRecords implements RecordSpace {
     const added = writes.filter(({ key }) => this.#live(key) === undefined).length
     const room = this.#options.maxRecords - added
     if (added === 0 || this.#rows.size <= room) return
-    this.sweep(added)
+    this.purge(added)
     if (this.#rows.size > room)
       throw new GatewayError('ERR_STORE_FULL', `The store has ${this.#rows.size} records already.`)
   }
@@ -97,14 +97,15 @@ export class MemoryRecords implements RecordSpace {
     return this.#version
   }
 
-  /** Drops at most `limit` records that have had their time. */
-  sweep(limit: number): void {
+  /** Drops at most `limit` records that have had their time; true when there may be more. */
+  purge(limit: number): boolean {
     const now = this.#options.clock.now()
     for (let count = 0; count < limit; count += 1) {
       const row = this.#lanes.due(now)
-      if (row === undefined) return
+      if (row === undefined) return false
       this.#remove(row)
     }
+    return true
   }
 
   /** The record, unless its time is over: then it is dropped on sight. */

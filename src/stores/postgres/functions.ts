@@ -87,7 +87,7 @@ begin
 end $body$;`
 }
 
-/** Drops what has been kept long enough, ends what is past its time, and gives that. */
+/** Ends what is past its time, and gives that. */
 export function sweepSql(names: Names): string {
   const { sweep, open, operations, announce } = names
   return `
@@ -98,7 +98,6 @@ declare
   seen bigint[];
   expired text[] := '{}';
 begin
-  ${purgeSql(names)}
   select coalesce(array_agg(batch), '{}') into seen from (
     select batch from ${open} where due_at <= at_ms order by due_at limit ${WINDOW} for update skip locked
   ) as due_rows;
@@ -133,16 +132,4 @@ begin
     return query select o.* from ${operations} o where o.id = any(expired) order by o.seq;
   end if;
 end $body$;`
-}
-
-/** The part of a sweep that drops what has been kept long enough. */
-function purgeSql({ operations, records }: Names): string {
-  return `-- First, so that what nobody has looked at for so long that it is to be dropped is reported before.
-  delete from ${operations} where id in (
-    select id from ${operations} where purge_at <= at_ms and state <> 'running'
-    order by purge_at limit most for update skip locked
-  );
-  delete from ${records} where key in (
-    select key from ${records} where expires_at <= at_ms order by expires_at limit most for update skip locked
-  );`
 }

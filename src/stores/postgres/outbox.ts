@@ -41,6 +41,24 @@ export class Outbox {
       await this.#db.query(text, [JSON.stringify(ids.slice(at, at + MARK_BATCH)), token ?? null])
   }
 
+  async purge(limit: number): Promise<boolean> {
+    const { operations, records } = this.#names
+    const text = `with t as materialized (select ${NOW} as at_ms), ended as materialized (
+        select id from ${operations} where purge_at <= (select at_ms from t) and state <> 'running'
+        order by purge_at limit $1 for update skip locked
+      ), past as materialized (
+        select key from ${records} where expires_at <= (select at_ms from t)
+        order by expires_at limit $1 for update skip locked
+      ), operations_gone as (
+        delete from ${operations} where id in (select id from ended) returning 1
+      ), records_gone as (
+        delete from ${records} where key in (select key from past) returning 1
+      )
+      select greatest((select count(*) from operations_gone), (select count(*) from records_gone))::float8 as most`
+    const [row] = await this.#db.query<{ most: number }>(text, [limit])
+    return row?.most === limit
+  }
+
   /** Gives also what has outlived its retention before anybody saw that it had expired. */
   async sweep(limit: number): Promise<readonly Operation[]> {
     const text = `select ${columns('o')}, o.request, 0::float8 as at_ms

@@ -207,6 +207,10 @@ class PostgresStore implements Store {
     return expired
   }
 
+  purge(limit: number): Promise<boolean> {
+    return this.#outbox.purge(limit)
+  }
+
   async watch(listener: ChangeListener): Promise<() => Promise<void>> {
     this.#assertOpen()
     const stop = this.#changes.add(listener)

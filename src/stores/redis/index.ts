@@ -177,10 +177,13 @@ class ConnectedStore implements RedisStore {
     return this.#run(() => this.#operations.mark(ids, token))
   }
 
-  async sweep(limit: number): Promise<readonly Operation[]> {
-    const expired = await this.#run(() => this.#operations.sweep(limit))
-    await this.#records.sweep(limit)
-    return expired
+  sweep(limit: number): Promise<readonly Operation[]> {
+    return this.#run(() => this.#operations.sweep(limit))
+  }
+
+  /** Operations and records go by themselves; what is left of records are their places in the index. */
+  purge(limit: number): Promise<boolean> {
+    return this.#run(() => this.#records.purge(limit))
   }
 
   watch(listener: ChangeListener): Promise<() => Promise<void>> {

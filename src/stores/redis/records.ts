@@ -3,7 +3,7 @@ import { GroupCommit, type Patience } from '../group-commit.js'
 import type { Argument } from './connection.js'
 import { failureOf, isDataError } from './errors.js'
 import type { Scripts } from './runner.js'
-import { DELETE, GET, LIST, PUT, SWEEP_RECORDS } from './scripts/index.js'
+import { DELETE, GET, LIST, PURGE_RECORDS, PUT } from './scripts/index.js'
 
 /** What the records need of the store around them. */
 export interface RedisRecordsOptions {
@@ -72,9 +72,9 @@ export class RedisRecords implements RecordSpace {
     return found
   }
 
-  /** Drops at most `limit` records that have had their time. */
-  async sweep(limit: number): Promise<void> {
-    await this.#options.scripts.run(SWEEP_RECORDS, [String(limit)])
+  /** Drops at most `limit` records that have had their time; true when there may be more. */
+  async purge(limit: number): Promise<boolean> {
+    return (await this.#options.scripts.run(PURGE_RECORDS, [String(limit)])) === limit
   }
 
   async #read(keys: readonly string[]): Promise<readonly (Pair | Error)[]> {

@@ -79,6 +79,7 @@ describe.skipIf(reason)(`the Postgres store with many rows${reason ? `, ${reason
     await Promise.all(made.map(({ operation: { id } }) => store.get(id)))
     await store.leaseUnpublished({ olderThanMs: 0, leaseMs: 1000, limit: 500 })
     await store.sweep(500)
+    await store.purge(500)
   }
 
   it('an operation costs as much with 200,000 rows as with 1,000', async () => {

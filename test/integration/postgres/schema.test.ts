@@ -111,6 +111,7 @@ describe.skipIf(reason)(`the tables of the Postgres store${reason ? `, ${reason}
       await store.complete(operation.id, resultOf('r'), [{ key: 'k', value: Buffer.from('v') }])
       await store.leaseUnpublished({ olderThanMs: 0, leaseMs: 1, limit: 1 })
       await store.sweep(10)
+      await store.purge(10)
       expect((await store.get(operation.id))?.state).toBe('succeeded')
       await store.close()
     } finally {
@@ -120,7 +121,7 @@ describe.skipIf(reason)(`the tables of the Postgres store${reason ? `, ${reason}
     }
   })
 
-  it('sweeps drop what has been kept long enough, and leave the list of open operations empty', async () => {
+  it('sweeps and purges drop what has been kept long enough, and leave the list of open operations empty', async () => {
     const prefix = await database.prefix()
     const store = await database.store({ prefix })
     await store.start()
@@ -138,6 +139,7 @@ describe.skipIf(reason)(`the tables of the Postgres store${reason ? `, ${reason}
       .poll(
         async () => {
           expired.push(...(await store.sweep(20)).map(({ id }) => id))
+          await store.purge(20)
           return [await rowsIn('operations'), await rowsIn('open'), await rowsIn('records')]
         },
         { timeout: 10_000 },

@@ -52,6 +52,7 @@ describe.skipIf(missing)(`a Redis store that grows${missing ? ` (skipped: ${miss
     })
     for (let round = 0; round < 20; round += 1) {
       await store.sweep(500)
+      await store.purge(500)
       const { operations, token } = await store.leaseUnpublished({ olderThanMs: 0, leaseMs: 1000, limit: 50 })
       await store.markPublished(
         operations.map(({ id }) => id),

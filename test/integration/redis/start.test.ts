@@ -110,6 +110,7 @@ describe.skipIf(missing)(`the start of a Redis store${missing ? ` (skipped: ${mi
       expect(await store.records.list('')).toHaveLength(1)
       expect(await store.records.delete('r')).toBe(true)
       await store.sweep(10)
+      await store.purge(10)
       await store.check()
       expect(heard).toEqual([init.id])
       await store.close()

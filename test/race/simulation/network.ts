@@ -91,6 +91,7 @@ export class Network {
       leaseUnpublished: wrap('lease', (request) => store.leaseUnpublished(request)),
       markPublished: wrap('mark', (ids, token) => store.markPublished(ids, token)),
       sweep: wrap('sweep', (limit) => store.sweep(limit)),
+      purge: wrap('purge', (limit) => store.purge(limit)),
       check: wrap('check', () => store.check()),
       ...(announces && { watch: (listener: Listener) => this.#watch(process, listener) }),
     }

@@ -110,6 +110,7 @@ function bound(store: Store): Store {
     leaseUnpublished: (request) => store.leaseUnpublished(request),
     markPublished: (ids, token) => store.markPublished(ids, token),
     sweep: (limit) => store.sweep(limit),
+    purge: (limit) => store.purge(limit),
     ...(store.watch && { watch: (listener) => store.watch?.(listener) ?? Promise.reject(new Error('no watch')) }),
   }
 }

@@ -41,6 +41,7 @@ export function scheduledStore(store: Store, passage: Passage): Store {
     leaseUnpublished: wrap('leaseUnpublished', (request) => store.leaseUnpublished(request)),
     markPublished: wrap('markPublished', (ids, token) => store.markPublished(ids, token)),
     sweep: wrap('sweep', (limit) => store.sweep(limit)),
+    purge: wrap('purge', (limit) => store.purge(limit)),
     check: wrap('check', () => store.check()),
   }
 }

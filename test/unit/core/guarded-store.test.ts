@@ -29,6 +29,7 @@ const CALLS: Record<string, (store: Store, message: Setup['message']) => Promise
   leaseUnpublished: (store) => store.leaseUnpublished({ olderThanMs: 0, leaseMs: 1, limit: 1 }),
   markPublished: (store) => store.markPublished(['a']),
   sweep: (store) => store.sweep(1),
+  purge: (store) => store.purge(1),
   'records.get': (store) => store.records.get('k'),
   'records.put': (store, { body: value }) => store.records.put({ key: 'k', value }),
   'records.delete': (store) => store.records.delete('k', 1),

@@ -50,6 +50,25 @@ describe('housekeeping: expiry', () => {
     expect(sweeps.filter((count) => count > 0)).toEqual([500, 500, 200])
   })
 
+  it('FM-F14 what has had its time is dropped in portions, as long as half a second in one round', async () => {
+    const clock = createFakeClock()
+    const store = memoryStore({ clock })
+    const rounds: number[] = []
+    let left = 12
+    store.purge = async (limit) => {
+      expect(limit).toBe(500)
+      const at = Math.floor(clock.monotonic() / 1000)
+      rounds[at] = (rounds[at] ?? 0) + 1
+      clock.shift(0)
+      left -= 1
+      return left > 0
+    }
+    await openWorld({ clock, store })
+    await clock.advance(3500)
+    // All at once, as no time passes; then one look a round.
+    expect(rounds.filter((count) => count > 0)).toEqual([12, 1, 1])
+  })
+
   it('goes on while the broker is away', async () => {
     const { ask, clock, transport, gateway } = await openWorld({
       transport: directTransport(),

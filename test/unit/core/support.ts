@@ -123,6 +123,7 @@ export function quietStore(clock: FakeClock): Store {
     leaseUnpublished: (request) => store.leaseUnpublished(request),
     markPublished: (ids, token) => store.markPublished(ids, token),
     sweep: (limit) => store.sweep(limit),
+    purge: (limit) => store.purge(limit),
     check: () => store.check(),
   }
 }

@@ -33,12 +33,12 @@ export const DELETE = script(records.DELETE)
 /** Lists records by the beginning of their keys. */
 export const LIST = script(records.LIST, { asBytes: true, isRepeatable: true })
 /** Drops records that are past their time. */
-export const SWEEP_RECORDS = script(records.SWEEP_RECORDS, REPEATABLE)
+export const PURGE_RECORDS = script(records.PURGE_RECORDS, REPEATABLE)
 /** Tells what has changed since a position. */
 export const POLL = script(changes.POLL, REPEATABLE)
 
 /** All of them, for the start to bring to the server. */
 export const SCRIPTS: readonly Script[] = [
   ...[CREATE, FIND, COMPLETE, PROGRESS, READ, SWEEP, LEASE, MARK],
-  ...[PUT, GET, DELETE, LIST, SWEEP_RECORDS, POLL],
+  ...[PUT, GET, DELETE, LIST, PURGE_RECORDS, POLL],
 ]

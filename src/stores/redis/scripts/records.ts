@@ -97,7 +97,7 @@ return reply
 `
 
 /** Drops records that have had their time from the index. */
-export const SWEEP_RECORDS = `${COMMON}
+export const PURGE_RECORDS = `${COMMON}
 local keys = redis.call('ZRANGEBYSCORE', PREFIX .. 'recdue', '-inf', NOW, 'LIMIT', 0, ARGV[3])
 for _, key in ipairs(keys) do
   redis.call('DEL', PREFIX .. 'rec:' .. key)
