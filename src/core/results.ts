@@ -8,6 +8,7 @@ import { type Ending, isEnded, type Operation, type Settled } from './operation.
 import type { GatewayParts } from './parts.js'
 import { validateData } from './schema.js'
 import type { Delivery, Settlement } from './transport.js'
+import { Tries } from './tries.js'
 import { isMalformed, type Joined, Twins } from './twins.js'
 import { type ResultSink, UntypedResults } from './untyped-results.js'
 
@@ -38,13 +39,15 @@ export class Results {
   readonly #reported = new Set<string>()
   /** Messages that the one reader has found to be sound and the other is about to see. */
   readonly #checked = new WeakSet<EventMessage>()
+  readonly #tries: Tries
   readonly #untyped: UntypedResults
   readonly #twins = new Twins()
   #orphans = { since: 0, kept: 0 }
 
   constructor(parts: GatewayParts) {
     this.#parts = parts
-    this.#untyped = new UntypedResults(parts)
+    this.#tries = new Tries(parts.settings.clock)
+    this.#untyped = new UntypedResults(parts, this.#tries)
     for (const command of parts.commands.values()) {
       for (const type of command.resultTypes) this.#byType.set(type, [...(this.#byType.get(type) ?? []), command])
       for (const type of command.progressTypes) this.#progressTypes.add(type)
@@ -58,7 +61,7 @@ export class Results {
 
   /** Gives up what the store has not taken so far; before the readers are closed, which wait for it. */
   close(): void {
-    this.#untyped.close()
+    this.#tries.close()
   }
 
   /** Reads this gateway's own copy: what nobody here waits for is dropped unread. Never rejects. */
@@ -94,9 +97,20 @@ export class Results {
     return 'ack'
   }
 
-  /** Reads a copy that nobody else will see: it is looked up once, and never sent again. Never rejects. */
-  recordAlone(message: EventMessage, delivery: Delivery): Promise<Settlement | undefined> {
-    return this.record(message, { attempt: LOOK_UPS, isDirect: delivery.isDirect }).catch(this.#report)
+  /**
+   * Reads a copy that nobody else will see, and that is never sent again: it is looked up once, and what the store cannot
+   * take for now is tried again until it does, while the operation runs. Never rejects.
+   */
+  recordAlone(message: EventMessage, { isDirect }: Delivery): Promise<Settlement | undefined> {
+    const record = () => this.record(message, { attempt: LOOK_UPS, isDirect })
+    return this.#tries.until(record, () => this.#hasEnded(message)).catch(this.#report)
+  }
+
+  /** Not known to run any more; while the store is away, nobody knows. */
+  #hasEnded({ correlationId }: EventMessage): Promise<boolean> {
+    const { store } = this.#parts
+    const hasEnded = (operation: Operation | undefined) => operation === undefined || isEnded(operation)
+    return store.get(normaliseId(correlationId) ?? '').then(hasEnded, () => false)
   }
 
   #wake(id: string, message: EventMessage, { isDirect = false }: Delivery): Promise<undefined> {

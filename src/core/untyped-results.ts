@@ -5,7 +5,7 @@ import { nameResult } from './naming.js'
 import { isEnded } from './operation.js'
 import type { GatewayParts } from './parts.js'
 import type { Settlement } from './transport.js'
-import { Tries } from './tries.js'
+import type { Tries } from './tries.js'
 import { ValueLists } from './value-lists.js'
 
 /** What becomes of an answer once it is known what it stands for. */
@@ -44,15 +44,10 @@ export class UntypedResults {
   /** Operations of which an answer was given up at the close: what is behind it is for whoever gets them all again. */
   readonly #givenUp = new Set<string>()
 
-  constructor(parts: GatewayParts) {
+  constructor(parts: GatewayParts, tries: Tries) {
     this.#parts = parts
     this.#lists = new ValueLists(parts)
-    this.#tries = new Tries(parts.settings.clock)
-  }
-
-  /** Gives up what the store has not taken so far. */
-  close(): void {
-    this.#tries.close()
+    this.#tries = tries
   }
 
   async take(untyped: Untyped, sink: ResultSink): Promise<Settlement | undefined> {

@@ -21,26 +21,28 @@ export function openStream(gateway: GatewayContext, request: HttpRequest, operat
   settings.streams.assertRoom(operation.id)
   const typed = { ...headers, 'content-type': 'text/event-stream; charset=utf-8' }
   if (request.method === 'HEAD') return { status: 200, headers: typed }
-  return { status: 200, headers: typed, stream: bounded(changesOf(gateway, request, { operation, seen }), gateway) }
+  const end = () => void stream.return(undefined).catch((error: unknown) => gateway.report(error))
+  const stream = changesOf(gateway, request, { operation, seen, end })
+  return { status: 200, headers: typed, stream }
 }
 
-/** Ends a stream that is no longer read, and so never comes to its own end, soon after its time. */
-function bounded(changes: AsyncGenerator<string>, gateway: GatewayContext): AsyncGenerator<string> {
-  const { clock } = gateway.settings
-  const end = () => void changes.return(undefined).catch((error: unknown) => gateway.report(error))
-  clock.setTimer(end, httpSettingsOf(gateway).streamMs + KEEP_ALIVE_MS, true)
-  return changes
+interface Watched {
+  readonly operation: Operation
+  readonly seen: string | undefined
+  /** Ends the stream from outside: one that is no longer read never comes to its own end. */
+  end(): void
 }
 
 async function* changesOf(
   gateway: GatewayContext,
   request: HttpRequest,
-  { operation, seen }: { readonly operation: Operation; readonly seen: string | undefined },
+  { operation, seen, end }: Watched,
 ): AsyncGenerator<string> {
   const settings = httpSettingsOf(gateway)
   const { clock } = gateway.settings
   const until = clock.monotonic() + settings.streamMs
   const close = settings.streams.open(operation.id)
+  const cancelEnd = clock.setTimer(end, settings.streamMs + KEEP_ALIVE_MS, true)
   try {
     yield `retry: ${RECONNECT_MS}\n\n`
     let latest = operation
@@ -56,6 +58,7 @@ async function* changesOf(
       latest = next
     }
   } finally {
+    cancelEnd()
     close()
   }
 }

@@ -17,7 +17,7 @@ import { StepClock } from './support/step-clock.js'
 type Module = typeof sources
 
 const RUNS = process.env.DEEP === '1' ? 20_000 : 1000
-const MUTANT_RUNS = 2000
+const MUTANT_RUNS = 20_000
 const LEASE_MS = 180_000
 
 /** The module with rows that know two ids: six events are then as many more as a hundred would be. */

@@ -8,7 +8,7 @@ import { directTransport, openWorld, resultOf, type World, type WorldOptions } f
 
 /** A gateway whose one request is running; messages go to its two readers by hand. */
 async function openRunning(init: WorldOptions = {}) {
-  const clock = createFakeClock()
+  const clock = init.clock ?? createFakeClock()
   const transport = directTransport()
   const store = init.store ?? memoryStore({ clock })
   const world = await openWorld({ clock, transport, ...init, store })
@@ -109,6 +109,52 @@ describe('results: the own copy', () => {
     expect(await transport.deliver('shared', result, 2)).toBe('ack')
     expect(await reply).toMatchObject({ kind: 'completed', event: { id: result.id } })
     expect(counted(running)).not.toHaveProperty('duplicate')
+  })
+})
+
+describe('results: an answer that was sent to this gateway alone', () => {
+  async function openDirect(options: WorldOptions['options'] = {}) {
+    const clock = createFakeClock()
+    const state = { isDown: true }
+    const storeFaults = (call: string) => (call === 'complete' && state.isDown ? 'fail-before' : 'ok')
+    const running = await openRunning({ clock, store: memoryStore({ clock }), storeFaults, options })
+    const settled = { is: false }
+    const deliver = async (message: EventMessage) => {
+      void running.transport.deliver('own', message, { attempt: 1, isDirect: true }).then(() => {
+        settled.is = true
+      })
+      await clock.advance(3000)
+    }
+    return { ...running, state, settled, deliver }
+  }
+
+  it('FM-D4 is recorded once the store can be reached again, and is not settled before', async () => {
+    const { clock, state, settled, deliver, message, reply } = await openDirect()
+    const result = message()
+    await deliver(result)
+    expect(settled.is).toBe(false)
+    state.isDown = false
+    await clock.advance(1500)
+    expect(settled.is).toBe(true)
+    expect(await reply).toMatchObject({ kind: 'completed', event: { id: result.id } })
+  })
+
+  it('is given up, and reported, when its operation is over', async () => {
+    const { clock, settled, deliver, message, errors } = await openDirect({ operationTtlMs: 5000 })
+    await deliver(message())
+    expect([settled.is, errors.length]).toEqual([false, 0])
+    await clock.advance(5000)
+    expect(settled.is).toBe(true)
+    expect(errors).toMatchObject([{ code: 'ERR_STORE_UNAVAILABLE' }])
+  })
+
+  it('does not hold up a close', async () => {
+    const { clock, settled, deliver, message, gateway } = await openDirect()
+    await deliver(message())
+    const closed = gateway.close({ drainMs: 0 })
+    await clock.advance(1000)
+    await closed
+    expect(settled.is).toBe(true)
   })
 })
 

@@ -64,6 +64,17 @@ describe('openStream', () => {
     expect(service.gateway.counters.pending).toBe(0)
   })
 
+  it('FM-E18 leaves no timer behind, when it has ended and when the gateway has closed', async () => {
+    const { clock, reading, answer, gateway, visit, path } = await openStream()
+    await answer('Made')
+    await reading
+    const before = clock.pending
+    for (let n = 0; n < 10; n += 1) await readerOf(await visit(path, STREAM)).reading
+    expect(clock.pending).toBe(before)
+    await gateway.close()
+    expect(clock.pending).toBe(0)
+  })
+
   it('is also at /events, for whoever asks for nothing else', async () => {
     const service = await openService()
     const path = await accept(service)
