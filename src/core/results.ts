@@ -91,6 +91,10 @@ export class Results {
         ...this.#sink(id),
         use: (named: EventMessage) => this.#recordResult(id, named, delivery),
         refuse: (refused: EventMessage) => this.#recordUndeclared(id, refused),
+        miss: async (missed: EventMessage) => {
+          this.#note('foreign', id, missed)
+          return 'ack' as const
+        },
       }
       return (await this.#untyped.take({ id, message, isInOrder: delivery.isDirect === true }, sink)) ?? 'ack'
     } else if (!(await this.#progress(id, message))) this.#note('malformed', id, message)
@@ -136,6 +140,7 @@ export class Results {
         return isMalformed(settled) ? 'park' : 'ack'
       },
       refuse: () => DONE,
+      miss: () => DONE,
     }
   }
 

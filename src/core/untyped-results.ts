@@ -16,6 +16,8 @@ export interface ResultSink {
   spoil(plan: CommandPlan, message: EventMessage, error: unknown): Promise<Settlement | undefined>
   /** It is no result of its operation's command. */
   refuse(message: EventMessage): Promise<Settlement | undefined>
+  /** Nobody knows its operation. */
+  miss(message: EventMessage): Promise<Settlement | undefined>
 }
 
 /** An answer with the operation that it names. */
@@ -59,7 +61,9 @@ export class UntypedResults {
 
   /** What can be done at once, or the end that may have to wait. */
   async #first({ id, message }: Untyped, sink: ResultSink): Promise<Settlement | undefined | End> {
-    const plan = await this.#planOf(id)
+    const command = await this.#commandOf(id)
+    if (command === undefined) return sink.miss(message)
+    const plan = this.#parts.commands.get(command)
     if (plan === undefined) return sink.refuse(message)
     try {
       const named = nameResult(plan, message)
@@ -110,10 +114,9 @@ export class UntypedResults {
     return operation === undefined || isEnded(operation)
   }
 
-  async #planOf(id: string): Promise<CommandPlan | undefined> {
-    const { open, store, commands } = this.#parts
-    const command = open.commandOf(id) ?? (await store.get(id))?.command
-    return command === undefined ? undefined : commands.get(command)
+  async #commandOf(id: string): Promise<string | undefined> {
+    const { open, store } = this.#parts
+    return open.commandOf(id) ?? (await store.get(id))?.command
   }
 
   #pause(): Promise<void> {

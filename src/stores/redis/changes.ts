@@ -14,6 +14,7 @@ export interface ChangesOptions {
   /** The name of this store, by which it tells its own changes. */
   readonly self: string
   readonly pollEveryMs: number
+  readonly connectTimeoutMs: number
 }
 
 /**
@@ -71,9 +72,9 @@ export class Changes {
   }
 
   async #listen(): Promise<() => void> {
-    const { connection, prefix } = this.#options
+    const { connection, prefix, connectTimeoutMs } = this.#options
     try {
-      const stop = await connection.subscribe(`${prefix}changes`, (text) => this.#hear(text))
+      const stop = await connection.subscribe(`${prefix}changes`, (text) => this.#hear(text), connectTimeoutMs)
       if (stop !== undefined) return stop
     } catch (error) {
       // This user may not subscribe, but may read.

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { GatewayError } from '../../core/errors.js'
-import { isReply } from './errors.js'
+import { within } from '../../core/in-time.js'
+import { isDenied, isReply } from './errors.js'
 
 /** A part of a command. */
 export type Argument = string | Buffer
@@ -25,7 +26,15 @@ export interface RedisConnection {
   /** Ends a connection of ours. */
   close(): void
   /** Listens to a channel on a connection of its own, which the client restores by itself; nothing where it has none. */
-  subscribe(channel: string, onMessage: (text: string) => void): Promise<(() => void) | undefined>
+  subscribe(channel: string, onMessage: (text: string) => void, timeoutMs: number): Promise<(() => void) | undefined>
+}
+
+/** A second connection, as it is being opened. */
+export interface Second {
+  subscribe(): Promise<unknown>
+  close(): void
+  /** Calls back with what the client reports. */
+  onError(listener: (error: Error) => void): void
 }
 
 const AUTH = /^(?:WRONGPASS|NOAUTH|ERR (?:invalid password|AUTH|Client sent AUTH))/i
@@ -67,12 +76,31 @@ export async function connect(connection: RedisConnection, timeoutMs: number): P
   throw explain(connection.lastError ?? failure?.error, timeoutMs)
 }
 
+/**
+ * Opens a second connection, and gives what closes it. Clients try for ever, or say only that it was closed.
+ * @throws GatewayError as `connect` does.
+ */
+export async function openSecond({ subscribe, close, onError }: Second, timeoutMs: number): Promise<() => void> {
+  let last: unknown
+  onError((error) => {
+    last = error
+  })
+  try {
+    await within(subscribe(), { ms: timeoutMs, late: () => new Error(`not within ${timeoutMs} ms`) })
+    return close
+  } catch (error) {
+    close()
+    if (isDenied(error)) throw error
+    throw explain(last ?? error, timeoutMs, 'Redis takes no second connection, on which changes are heard')
+  }
+}
+
 /** ioredis says of a database that is not there, and then goes on in another one. */
 export function refuseDatabase({ lastError }: RedisConnection): void {
   if (isReply(lastError) && lastError.message.includes('DB index')) throw explain(lastError, 0)
 }
 
-function explain(cause: unknown, timeoutMs: number): GatewayError {
+function explain(cause: unknown, timeoutMs: number, trouble = 'Redis cannot be reached'): GatewayError {
   const why =
     cause instanceof Error && cause.message !== '' ? `: ${withoutDot(cause.message)}` : ` within ${timeoutMs} ms`
   const details = { cause, outcome: 'not-accepted' } as const
@@ -80,7 +108,7 @@ function explain(cause: unknown, timeoutMs: number): GatewayError {
     const what = AUTH.test(cause.message) ? 'the user name or the password' : 'the connection'
     return new GatewayError('ERR_CONFIG', `client: Redis refuses ${what}${why} (option client).`, details)
   }
-  const text = `client: Redis cannot be reached${why}${NO_SERVER.test(why) ? '' : TLS_HINT} (option client).`
+  const text = `client: ${trouble}${why}${NO_SERVER.test(why) ? '' : TLS_HINT} (option client).`
   return new GatewayError('ERR_STORE_UNAVAILABLE', text, details)
 }
 

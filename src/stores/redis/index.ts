@@ -90,7 +90,14 @@ class ConnectedStore implements RedisStore {
     this.#connection = connectionOf(client)
     this.#scripts = new Scripts(this.#connection, [prefix, self])
     const shared = { scripts: this.#scripts, maxBatch: MAX_BATCH, patience: this.#patience }
-    this.#changes = new Changes({ ...shared, connection: this.#connection, prefix, self, pollEveryMs })
+    this.#changes = new Changes({
+      ...shared,
+      connection: this.#connection,
+      prefix,
+      self,
+      pollEveryMs,
+      connectTimeoutMs,
+    })
     this.#records = new RedisRecords({ ...shared, self, fault: () => this.#fault() })
     this.#operations = new Operations({
       ...shared,

@@ -1,4 +1,4 @@
-import type { Argument, RedisConnection, SendOptions } from './connection.js'
+import { type Argument, openSecond, type RedisConnection, type Second, type SendOptions } from './connection.js'
 
 /** What the store uses of a client of ioredis. */
 export interface IoredisClient {
@@ -50,20 +50,15 @@ export class IoredisConnection implements RedisConnection {
     this.#client.disconnect()
   }
 
-  async subscribe(channel: string, onMessage: (text: string) => void): Promise<(() => void) | undefined> {
+  async subscribe(channel: string, onMessage: (text: string) => void, timeoutMs: number) {
     const subscriber = this.#client.duplicate?.({ lazyConnect: true, autoResubscribe: true })
     if (subscriber === undefined) return undefined
-    subscriber.on('error', (error) => {
-      this.lastError = error
-    })
     subscriber.on('message', (_channel, text) => onMessage(text))
-    try {
-      await subscriber.connect()
-      await subscriber.subscribe(channel)
-    } catch (error) {
-      subscriber.disconnect()
-      throw error
+    const second: Second = {
+      subscribe: () => subscriber.connect().then(() => subscriber.subscribe(channel)),
+      close: () => subscriber.disconnect(),
+      onError: (listener) => void subscriber.on('error', listener),
     }
-    return () => subscriber.disconnect()
+    return openSecond(second, timeoutMs)
   }
 }

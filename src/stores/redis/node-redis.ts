@@ -1,4 +1,11 @@
-import { type Argument, becomesReady, type RedisConnection, type SendOptions } from './connection.js'
+import {
+  type Argument,
+  becomesReady,
+  openSecond,
+  type RedisConnection,
+  type Second,
+  type SendOptions,
+} from './connection.js'
 import { isReply } from './errors.js'
 
 /** What the store uses of a client of node-redis, the package `redis`. */
@@ -63,19 +70,14 @@ export class NodeRedisConnection implements RedisConnection {
     this.#client.destroy()
   }
 
-  async subscribe(channel: string, onMessage: (text: string) => void): Promise<(() => void) | undefined> {
+  async subscribe(channel: string, onMessage: (text: string) => void, timeoutMs: number) {
     const subscriber = this.#client.duplicate?.()
     if (subscriber === undefined) return undefined
-    subscriber.on('error', (error) => {
-      this.lastError = error
-    })
-    try {
-      await subscriber.connect()
-      await subscriber.subscribe(channel, onMessage)
-    } catch (error) {
-      subscriber.destroy()
-      throw error
+    const second: Second = {
+      subscribe: () => subscriber.connect().then(() => subscriber.subscribe(channel, onMessage)),
+      close: () => subscriber.destroy(),
+      onError: (listener) => void subscriber.on('error', listener),
     }
-    return () => subscriber.destroy()
+    return openSecond(second, timeoutMs)
   }
 }

@@ -264,6 +264,18 @@ describe('results: the shared copy', () => {
     expect(counted(running)).toEqual({ created: 1, foreign: 1, pending: 1, open: 1 })
     expect(await orphansOf(running)).toEqual([])
   })
+
+  it('FM-C9 a foreign message with an id costs one look into the store', async () => {
+    const looks: string[] = []
+    const storeFaults = (call: string) => {
+      looks.push(call)
+      return 'ok' as const
+    }
+    const { transport, message } = await openRunning({ storeFaults })
+    looks.length = 0
+    await transport.deliver('shared', message({ correlationId: 'theirs', type: 'Other' }))
+    expect(looks).toEqual(['get'])
+  })
 })
 
 describe('results: bodies that cannot be used', () => {

@@ -33,7 +33,14 @@ function setup(pages?: readonly (readonly string[])[]) {
     },
   }
   const scripts = new Scripts(connection, ['p:', 'self'])
-  const changes = new Changes({ connection, scripts, prefix: 'p:', self: 'self', pollEveryMs: 5 })
+  const changes = new Changes({
+    connection,
+    scripts,
+    prefix: 'p:',
+    self: 'self',
+    pollEveryMs: 5,
+    connectTimeoutMs: 1000,
+  })
   return { changes, send: (text: string) => send(text) }
 }
 
