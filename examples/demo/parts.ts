@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { memoryStore, memoryTransport, type Store, type Transport } from 'respond-async'
 import type { Settings, StoreName, TransportName } from './settings.js'
 
@@ -45,11 +46,20 @@ const STORES: Readonly<Record<StoreName, (prefix: string, env: Env) => Promise<O
     const connectionString = env.DATABASE_URL || 'postgres://postgres@127.0.0.1:5432/postgres'
     // What is never answered, as on a line that went dead, gives its connection back in the end.
     const pool = new pg.Pool({ connectionString, max: 5, connectionTimeoutMillis: 1000, query_timeout: 3000 })
-    const names = { prefix: `${prefix}_` }
+    const names = { prefix: `${tableName(prefix)}_` }
     await migrate(pool, names)
     const part = postgres({ client: pool, listen: () => new pg.Client({ connectionString }), ...names })
     return { part, close: () => pool.end() }
   },
+}
+
+const LONGEST_NAME = 20
+
+/** Tables have plain names: what is none is made one, with a digest, so that no two prefixes meet. */
+export function tableName(prefix: string): string {
+  const plain = prefix.toLowerCase().replace(/[^a-z0-9]/g, '_')
+  if (plain === prefix && plain.length <= LONGEST_NAME) return plain
+  return `${plain.slice(0, LONGEST_NAME)}_${createHash('sha256').update(prefix).digest('hex').slice(0, 6)}`
 }
 
 /** Makes transport and store, the one place where they are chosen. */

@@ -34,22 +34,22 @@ const STORES = ['memory', 'redis', 'postgres'] as const
 const OPTIONS = ['--transport', '--store', '--instances', '--workers', '--once'] as const
 const MOST_PROCESSES = 64
 
-/** A mistake on the command line: the process ends with 2. */
+/** A mistake in the options or variables: the process ends with 2. */
 export class UsageError extends Error {}
 
 /**
  * Reads PORT, GATEWAY_WAIT_MS, FRAMEWORK, DEMO_PREFIX and the options.
- * @throws UsageError for options, Error for variables, which say what was given and what is allowed.
+ * @throws UsageError that says what was given and what is allowed.
  */
 export function readSettings(env: NodeJS.ProcessEnv, args: readonly string[]): Settings {
   const framework = env.FRAMEWORK || 'fastify'
   if (!isOneOf(framework, FRAMEWORKS)) {
-    throw new Error(`FRAMEWORK is "${framework}"; allowed is ${FRAMEWORKS.join(', ')}.`)
+    throw new UsageError(`FRAMEWORK is "${framework}"; allowed is ${FRAMEWORKS.join(', ')}.`)
   }
   const prefix = env.DEMO_PREFIX || 'demo'
-  if (!/^[a-z][a-z0-9_]{0,19}$/.test(prefix)) {
-    const allowed = '1 to 20 lower-case letters, digits and underscores, with a letter in front'
-    throw new Error(`DEMO_PREFIX is "${prefix}"; allowed is ${allowed}.`)
+  if (!/^[A-Za-z][A-Za-z0-9._-]{0,39}$/.test(prefix)) {
+    const allowed = '1 to 40 letters, digits, dots, hyphens and underscores, with a letter in front'
+    throw new UsageError(`DEMO_PREFIX is "${prefix}"; allowed is ${allowed}.`)
   }
   const settings = {
     framework,
@@ -124,5 +124,5 @@ function isOneOf<Name extends string>(value: string, names: readonly Name[]): va
 function readNumber(name: string, text: string, greatest: number): number {
   const value = Number(text)
   if (/^\d+$/.test(text) && value <= greatest) return value
-  throw new Error(`${name} is "${text}"; allowed is a whole number from 0 to ${greatest}.`)
+  throw new UsageError(`${name} is "${text}"; allowed is a whole number from 0 to ${greatest}.`)
 }

@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { Redis } from 'ioredis'
 import { AclOperationTypes, AclPermissionTypes, AclResourceTypes, Kafka, logLevel, ResourcePatternTypes } from 'kafkajs'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { tableName } from '../../examples/demo/parts.js'
 import { type Role, readSettings, UsageError } from '../../examples/demo/settings.js'
 import { type Supervised, supervise } from '../../examples/demo/supervisor.js'
 import { KafkaBroker } from '../../scripts/brokers/kafka.js'
@@ -232,10 +233,18 @@ describe('the options of the demo', () => {
     expect(readSettings({ PORT: '65534' }, args)).toMatchObject({ port: 65_534 })
   })
 
-  it('refuses names that not every broker and database takes', () => {
-    for (const DEMO_PREFIX of ['Demo', '1demo', 'de-mo', 'x'.repeat(21)]) {
+  it('refuses names that not every broker takes', () => {
+    for (const DEMO_PREFIX of ['1demo', 'de/mo', 'x'.repeat(41)]) {
+      expect(() => readSettings({ DEMO_PREFIX }, [])).toThrow(UsageError)
       expect(() => readSettings({ DEMO_PREFIX }, [])).toThrow('DEMO_PREFIX')
     }
+  })
+
+  it('begins tables with the prefix where it is plain, and never alike for two of them', () => {
+    expect(tableName('demo_2')).toBe('demo_2')
+    const others = ['Test-1', 'test-1', 'test.1', 'x'.repeat(40), 'x'.repeat(39)].map(tableName)
+    for (const name of others) expect(name).toMatch(/^(test_1|x{20})_[0-9a-f]{6}$/)
+    expect(new Set(others).size).toBe(others.length)
   })
 
   it('ends with 2, and with the option in what it says', async () => {
