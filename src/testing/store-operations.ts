@@ -55,7 +55,7 @@ const CREATING: StoreCases = {
     await kit.advance(TTL_MS + 1)
     assert.equal(await kit.store.find('k'), undefined)
   },
-  'FM-D17 of fifty creates with one key at once, one makes an operation': async (kit) => {
+  'FM-D17 FM-D18 of fifty creates with one key at once, one makes an operation': async (kit) => {
     const idempotency = { key: 'one key', fingerprint: 'f' }
     const all = await atOnce(50, () => kit.store.create(kit.operation({ idempotency })))
     assert.equal(all.filter(({ created }) => created).length, 1)

@@ -28,6 +28,14 @@ describe('Lifecycle', () => {
     expect(Object.keys(before).length).toBe(21)
   })
 
+  it('FM-F12 has counters of fixed names, whatever ids and types come by', () => {
+    const lifecycle = new Lifecycle()
+    const before = Object.keys(lifecycle.counters())
+    for (let n = 0; n < 100; n += 1) lifecycle.note('foreign', { id: `id ${n}`, type: `type ${n}` })
+    expect(Object.keys(lifecycle.counters())).toEqual(before)
+    expect(lifecycle.counters().foreign).toBe(100)
+  })
+
   it('publishes each event on its diagnostics channel', () => {
     const lifecycle = new Lifecycle()
     const heard: unknown[] = []

@@ -55,7 +55,7 @@ describe('results: the own copy', () => {
     ['no id', () => ({ correlationId: undefined })],
     ['an id that is none', () => ({ correlationId: ['a'] as unknown as string })],
   ])(
-    'P10 FM-A7 FM-A8 PEER-T8 drops a message with %s, by one counter and without a look at its body',
+    'P10 FM-A7 FM-A8 FM-F10 PEER-T8 drops a message with %s, by one counter and without a look at its body',
     async (_, more) => {
       const running = await openRunning()
       const { transport, message, gateway } = running

@@ -219,6 +219,18 @@ describe('an answer of several values', () => {
     expect(await ended()).toMatchObject({ state: 'succeeded', type: 'Done', body: list })
   })
 
+  it('FM-A14 values whose end never comes are progress, and no result in part', async () => {
+    const { ask, answer, ended, clock, world } = await open({ replies: 'many' }, { operationTtlMs: 60_000 })
+    await ask()
+    for (const json of ['1', '2'])
+      await answer({ id: json, reply: { isLast: false, isEmpty: false }, body: Buffer.from(json) })
+    await clock.advance(30_000)
+    expect(world.gateway.counters).toMatchObject({ progress: 2, deferred: 1, completed: 0 })
+    expect(await ended()).toEqual({ state: 'running', type: undefined, body: undefined, error: undefined })
+    await clock.advance(31_000)
+    expect(await ended()).toMatchObject({ state: 'expired', body: undefined })
+  })
+
   it('ends at the first failure, whatever values came before it', async () => {
     const { ask, answer, ended } = await open({ replies: 'many' })
     await ask()

@@ -1,8 +1,9 @@
+import { cloudEvents, nest, spring } from 'respond-async'
 import { describe, expect, it } from 'vitest'
 import { toMessage } from '../../../../src/core/event.js'
 import { createId } from '../../../../src/core/ids.js'
 import { createFakeClock } from '../../../../src/testing/fake-clock.js'
-import { nativeBinding } from '../../../../src/transports/amqp/binding.js'
+import { bindingWith, nativeBinding } from '../../../../src/transports/amqp/binding.js'
 
 const clock = createFakeClock()
 const surroundings = { type: 'User::Created', now: 1_000 }
@@ -26,6 +27,13 @@ describe('the native binding on the wire', () => {
       deliveryMode: 2,
       headers: undefined,
     })
+  })
+
+  it('FM-B11 no message has a time to live: a request that waits for its worker is not dropped unseen', () => {
+    for (const profile of [undefined, cloudEvents(), spring(), nest()]) {
+      const message = toMessage({ type: 'A', source: 'w', data: {}, ...(profile && { profile }) }, clock)
+      expect(bindingWith().write(message).properties).not.toHaveProperty('expiration')
+    }
   })
 
   it('a result that its request caused needs no header either', () => {
