@@ -19,7 +19,7 @@ describe.skipIf(reason)(`two Postgres stores on one database${reason ? `, ${reas
     }
   }
 
-  it('FM-D5 of fifty endings at once one wins, and all tell the same story', () =>
+  it('FM-D5 FM-D11 of fifty endings at once one wins, and all tell the same story', () =>
     withTwo(async ([one, two]) => {
       for (let round = 0; round < 5; round += 1) {
         const { id } = newOperation()

@@ -39,7 +39,7 @@ describe.skipIf(missing)(`two Redis stores on one server${missing ? ` (skipped: 
     await expect(start(other, 'B::Made')).rejects.toMatchObject({ code: 'ERR_CONFIG' })
   })
 
-  it('FM-D5 of fifty endings at once, one wins, and both tell the same', async () => {
+  it('FM-D5 FM-D11 of fifty endings at once, one wins, and both tell the same', async () => {
     const two = await openTwo()
     const init = operation()
     await two[0].create(init)

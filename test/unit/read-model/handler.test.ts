@@ -237,7 +237,7 @@ describe('a read over HTTP', () => {
     expect(await gateway.operations.creating('half \ud800')).toEqual([])
   })
 
-  it('FM-G8 waits for what an ended operation has created', async () => {
+  it('FM-G8 FM-C13 waits for what an ended operation has created', async () => {
     const { read, say, ask, holdUp, clock } = await open()
     const { id } = await ask()
     const release = holdUp()
