@@ -9,6 +9,7 @@ import {
 } from '../client.js'
 import { answered } from '../waiting.js'
 import { stickyAssigner } from './assigner.js'
+import { committedOf } from './committed.js'
 import type { KafkajsAdmin, KafkajsBatch, KafkajsClient, KafkajsConsumer } from './types.js'
 
 const MAX_WAIT_MS = 500
@@ -210,8 +211,9 @@ function toPartitions(id: PartitionId): { topic: string; partitions: number[] } 
   return { topic, partitions: [partition] }
 }
 
-function recordsOf({ topic, partition, messages }: KafkajsBatch): IncomingRecord[] {
-  return messages.map(({ offset, timestamp, key, value, headers = {} }) => ({
+function recordsOf(batch: KafkajsBatch): IncomingRecord[] {
+  const { topic, partition } = batch
+  return committedOf(batch).map(({ offset, timestamp, key, value, headers = {} }) => ({
     topic,
     partition,
     offset: BigInt(offset),

@@ -54,14 +54,26 @@ export type KafkajsAssigner = (config: {
 export interface KafkajsBatch {
   topic: string
   partition: number
-  messages: {
-    offset: string
-    timestamp: string
-    key: Buffer | null
-    value: Buffer | null
-    headers?: Record<string, Buffer | string | null | (Buffer | string | null)[] | undefined>
-  }[]
+  messages: KafkajsReadMessage[]
+  /** All that was fetched; it is not among the types of kafkajs. */
+  rawMessages?: KafkajsRawMessage[]
   lastOffset(): string
+}
+
+/** A message that was read. */
+export interface KafkajsReadMessage {
+  offset: string
+  timestamp: string
+  key: Buffer | null
+  value: Buffer | null
+  headers?: Record<string, Buffer | string | null | (Buffer | string | null)[] | undefined>
+}
+
+/** A message as it was fetched, or the note by which a transaction ends. */
+export interface KafkajsRawMessage extends KafkajsReadMessage {
+  isControlRecord?: boolean
+  /** `inTransaction` is true for these notes, too. */
+  batchContext?: { producerId: string; inTransaction: boolean }
 }
 
 /** What is used of kafkajs's consumer. */

@@ -1,14 +1,18 @@
 import type { Consumer } from '@platformatic/kafka'
 import type { IncomingRecord } from '../../profiles/kafka-wire.js'
 import { type PartitionId, partitionId, partsOf, type ReadRequest } from '../client.js'
+import { type Batch, committedOf } from './committed.js'
 import { isApiError } from './errors.js'
 
 type FetchOptions = Parameters<Consumer['fetch']>[0]
 type FetchResponse = Awaited<ReturnType<Consumer['fetch']>>
-type Batch = NonNullable<FetchResponse['responses'][number]['partitions'][number]['records']>[number]
 type Leaders = Map<number, Map<string, PartitionId[]>>
 
-const CONTROL = 1 << 5
+/**
+ * What is written as READ_COMMITTED, so that the broker tells which transactions were aborted, and is another value to
+ * the client: its own filter knows one of them for each producer, and only those whose end is in the same fetch.
+ */
+const UNFILTERED = true as never
 const APPEND_TIME = 1 << 3
 const OUT_OF_RANGE = 1
 const MAX_WAIT_MS = 500
@@ -97,7 +101,8 @@ export class Fetcher {
     this.#asked.add(node)
     const from = new Map(this.#positions)
     try {
-      const response = await this.#consumer.fetch({ node, maxWaitTime: MAX_WAIT_MS, topics: toTopics(wanted, from) })
+      const asked = { node, maxWaitTime: MAX_WAIT_MS, isolationLevel: UNFILTERED, topics: toTopics(wanted, from) }
+      const response = await this.#consumer.fetch(asked)
       this.#isFailing = false
       this.#take(response, topics, from)
     } catch (error) {
@@ -112,15 +117,15 @@ export class Fetcher {
 
   #take(response: FetchResponse, topics: ReadonlyMap<string, string>, from: ReadonlyMap<PartitionId, bigint>): void {
     for (const { topicId, partitions } of response.responses) {
-      for (const { partitionIndex, records: batches = [] } of partitions) {
-        const id = partitionId(topics.get(topicId) ?? '', partitionIndex)
+      for (const partition of partitions) {
+        const id = partitionId(topics.get(topicId) ?? '', partition.partitionIndex)
         const start = from.get(id)
-        const last = batches.at(-1)
+        const last = partition.records?.at(-1)
         // Meanwhile it may have moved to another reader, or be read from somewhere else.
         if (start === undefined || last === undefined || this.#positions.get(id) !== start || this.#isClosed) continue
         const next = last.firstOffset + BigInt(last.lastOffsetDelta) + 1n
         this.#positions.set(id, next)
-        this.#request.received(id, recordsOf(batches, id, start), next)
+        this.#request.received(id, recordsOf(committedOf(partition), id, start), next)
       }
     }
   }
@@ -168,7 +173,6 @@ function toTopics(
 function* recordsOf(batches: readonly Batch[], id: PartitionId, start: bigint): Iterable<IncomingRecord> {
   const { topic, partition } = partsOf(id)
   for (const { attributes, firstOffset, firstTimestamp, maxTimestamp, records } of batches) {
-    if ((attributes & CONTROL) !== 0) continue
     // With the brokers' time the batch has one for all; what its records say is what their producer thought.
     const hasAppendTime = (attributes & APPEND_TIME) !== 0
     for (const { offsetDelta, timestampDelta, key, value, headers } of records) {

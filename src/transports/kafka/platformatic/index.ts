@@ -103,7 +103,8 @@ class PlatformaticClient implements KafkaClient {
   }
 
   async read(request: ReadRequest): Promise<ClientReader> {
-    const consumer = this.#makeConsumer({ groupId: request.group ?? 'respond-async', retries: 0 })
+    // Not strict, as the fetcher asks for an isolation level of its own.
+    const consumer = this.#makeConsumer({ groupId: request.group ?? 'respond-async', retries: 0, strict: false })
     const fetcher = new Fetcher(consumer, request)
     try {
       const source = request.group === undefined ? this.#readAll(request, fetcher) : this.#join(request, fetcher)
