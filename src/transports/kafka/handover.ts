@@ -1,4 +1,5 @@
 import type { Clock } from '../../core/clock.js'
+import { toGatewayError } from '../../core/errors.js'
 import type { EventMessage } from '../../core/event.js'
 import type { Reading as Kind, MessageHandler, Subscription } from '../../core/transport.js'
 import type { IncomingRecord, KafkaBinding } from '../profiles/kafka-wire.js'
@@ -27,8 +28,6 @@ export interface HandoverParts {
   settled(entry: Entry): void
 }
 
-/** A message that still comes again when so many behind it could be read is put aside: it is not the surroundings. */
-const HOPELESS_AFTER = 10_000n
 const AGAIN_MS = 1000
 const OWN_CONCURRENCY = 256
 const FIRST = Object.freeze({ attempt: 1 })
@@ -62,8 +61,10 @@ export class Handover {
       clock,
       isInOrder: reading.kind === 'replay',
       isWanted: (entry) => parts.isWanted(entry),
-      isHopeless: ({ log, record, attempt }) =>
-        reading.kind === 'shared' && attempt > 1 && log.next - record.offset > HOPELESS_AFTER,
+      // What a store or a broker that is away has failed is handled when that is back, however much comes meanwhile.
+      isHopeless: ({ log, record, attempt }, error) =>
+        reading.kind === 'shared' && attempt > 1 && !toGatewayError(error).retryable && log.isFarBehind(record.offset),
+      detached: (entry) => this.#detached(entry),
       settled: (entry, settlement) => void this.#settle(entry, settlement),
     })
   }
@@ -76,7 +77,7 @@ export class Handover {
       void outcomeOf(this.#parts.onMessage, message, FIRST).catch(ignore)
       return
     }
-    log.add(record.offset)
+    log.add(record.offset, sizeOf(record))
     const entry = { message, record, partition, log, attempt: 1 }
     this.#inlet.push(this.#kind === 'replay' ? { ...entry, position: this.#parts.position() } : entry)
   }
@@ -102,6 +103,14 @@ export class Handover {
     }
   }
 
+  /** What a client gives are views of all that came in one answer, other people's records too. */
+  #detached(entry: Entry): Entry {
+    const { key, value, headers } = entry.record
+    const copies = headers.map(([name, bytes]) => [name, copyOf(bytes)] as const)
+    const record = { ...entry.record, key: copyOf(key), value: copyOf(value), headers: copies }
+    return { ...entry, record, message: this.#messageOf(record) }
+  }
+
   async #settle(entry: Entry, settlement: 'ack' | 'park'): Promise<void> {
     if (settlement === 'park' && this.#kind === 'shared' && !(await this.#park(entry))) return
     this.#parts.settled(entry)
@@ -120,6 +129,16 @@ export class Handover {
     }
     return false
   }
+}
+
+function sizeOf({ key, value, headers }: IncomingRecord): number {
+  let bytes = (key?.byteLength ?? 0) + (value?.byteLength ?? 0)
+  for (const [, header] of headers) bytes += header?.byteLength ?? 0
+  return bytes
+}
+
+function copyOf(bytes: Uint8Array | null): Uint8Array | null {
+  return bytes && Buffer.from(bytes)
 }
 
 function ignore(): void {}

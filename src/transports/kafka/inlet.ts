@@ -28,8 +28,10 @@ export interface InletParts {
   isWanted(entry: Entry): boolean
   /** Called once for each message, when its handler is done with it. */
   settled(entry: Entry, settlement: 'ack' | 'park'): void
-  /** True when a message has come again often enough. */
-  isHopeless(entry: Entry): boolean
+  /** True when a message whose handler has thrown this need not come again. */
+  isHopeless(entry: Entry, error: unknown): boolean
+  /** The same with bytes of its own, as it will stay for a while. */
+  detached(entry: Entry): Entry
 }
 
 const FIRST: Delivery = Object.freeze({ attempt: 1 })
@@ -75,24 +77,24 @@ export class Inlet {
     const delivery = position !== undefined ? { attempt, position } : attempt === 1 ? FIRST : { attempt }
     outcomeOf(this.#parts.onMessage, entry.message, delivery).then(
       (settlement) => this.#finish(entry, settlement ?? 'ack'),
-      () => this.#finish(entry, 'requeue'),
+      (error: unknown) => this.#finish(entry, this.#parts.isHopeless(entry, error) ? 'park' : 'requeue'),
     )
   }
 
   #finish(entry: Entry, settlement: Settlement): void {
     this.#running -= 1
     // What cannot be read is to be found among the dead letters, whatever its handler says.
-    if (settlement !== 'requeue') this.#parts.settled(entry, entry.message.isUnreadable ? 'park' : settlement)
-    else if (!this.#parts.isHopeless(entry)) this.#retry(entry)
-    else this.#parts.settled(entry, 'park')
+    if (settlement === 'requeue') this.#retry(entry)
+    else this.#parts.settled(entry, entry.message.isUnreadable ? 'park' : settlement)
     this.pump()
     if (this.#running === 0) for (const resolve of this.#idle.splice(0)) resolve()
   }
 
   /** Tries again after 10 ms, 20 ms, 40 ms up to 1 s: Kafka itself gives a record again only after a restart. */
   #retry(entry: Entry): void {
-    const again = { ...entry, attempt: entry.attempt + 1 }
-    const { isInOrder, clock } = this.#parts
+    const { isInOrder, clock, detached } = this.#parts
+    const again = { ...(entry.attempt === 1 ? detached(entry) : entry), attempt: entry.attempt + 1 }
+    entry.log.fail(entry.record.offset)
     if (isInOrder) this.#isStanding = true
     const enqueue = () => {
       this.#pauses.delete(cancel)

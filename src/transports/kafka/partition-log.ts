@@ -1,9 +1,15 @@
 import type { Place, Witness } from './starts.js'
 
+/** So many offsets may be read behind a record that fails. */
+const FAR = 10_000n
+
 /** What is read of one partition, and how far it may be committed. */
 export class PartitionLog {
-  /** Offsets that nobody has settled yet, in their order. */
-  readonly #open = new Set<bigint>()
+  /** The sizes of records that nobody has settled yet, by their offsets, in their order. */
+  readonly #open = new Map<bigint, number>()
+  /** Those of them that have failed, and come again. */
+  readonly #failed = new Set<bigint>()
+  #bytes = 0
   /** The offset behind everything that was read. */
   #next: bigint
   /** The last record that was read, if it is a replay's. */
@@ -23,6 +29,11 @@ export class PartitionLog {
     return this.#open.size
   }
 
+  /** How many bytes the unsettled records have. */
+  get bytes(): number {
+    return this.#bytes
+  }
+
   get next(): bigint {
     return this.#next
   }
@@ -39,8 +50,17 @@ export class PartitionLog {
   /** Everything below it is settled. */
   get mark(): bigint {
     if (this.#isUnknown) return this.start
-    for (const first of this.#open) return first
+    for (const first of this.#open.keys()) return first
     return this.#next
+  }
+
+  /**
+   * The oldest unsettled record, if it has failed, and is far behind: everything from it on would come again after a
+   * crash. One whose handler only takes its time holds up nothing.
+   */
+  get heldUpBy(): bigint | undefined {
+    const first = this.mark
+    return this.#failed.has(first) && this.isFarBehind(first) ? first : undefined
   }
 
   /** The record by which this log is to be known again, until it is, or turns out to be gone. */
@@ -53,12 +73,24 @@ export class PartitionLog {
     this.#last = last
   }
 
-  add(offset: bigint): void {
-    this.#open.add(offset)
+  isFarBehind(offset: bigint): boolean {
+    return this.#next - offset > FAR
+  }
+
+  add(offset: bigint, bytes: number): void {
+    this.#open.set(offset, bytes)
+    this.#bytes += bytes
+  }
+
+  /** Notes that a record has failed, and comes again. */
+  fail(offset: bigint): void {
+    this.#failed.add(offset)
   }
 
   settle(offset: bigint): void {
+    this.#bytes -= this.#open.get(offset) ?? 0
     this.#open.delete(offset)
+    this.#failed.delete(offset)
   }
 
   /** Everything below `next` has been read, or is not there. */

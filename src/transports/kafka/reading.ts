@@ -11,8 +11,10 @@ import { History } from './history.js'
 import type { Entry } from './inlet.js'
 import { Milestones } from './milestones.js'
 import { PartitionLog } from './partition-log.js'
+import { ReadAhead } from './read-ahead.js'
 import {
   describeAnother,
+  describeHeldUp,
   describeLoss,
   formatPosition,
   type Offsets,
@@ -40,8 +42,6 @@ export interface ReadingParts {
   warn(text: string, cause?: unknown): void
 }
 
-/** Read ahead of the handlers, in records; beyond, a partition is paused. */
-const AHEAD = 1000
 /** How long closing waits for a broker that does not answer. */
 const CLOSE_MS = 5000
 const AGAIN_MS = 1000
@@ -57,7 +57,7 @@ export class Reading implements ReadRequest, Reader {
   readonly #handover: Handover
   readonly #committer: Committer
   readonly #milestones = new Milestones()
-  readonly #limit: number
+  readonly #ahead: ReadAhead
   readonly #history = new History()
   #starts: Places | undefined
   #client: ClientReader | undefined
@@ -70,7 +70,16 @@ export class Reading implements ReadRequest, Reader {
     this.topics = parts.topics
     this.group = parts.group
     this.ownGroup = `${parts.groupPrefix}respond-async.${randomUUID()}`
-    this.#limit = concurrencyOf(subscription.reading) + AHEAD
+    const concurrency = concurrencyOf(subscription.reading)
+    this.#ahead = new ReadAhead({
+      logs: this.#logs,
+      concurrency,
+      // A worker is promised that so many of its handlers run.
+      atLeast: subscription.channel === 'requests' ? concurrency : 1,
+      pause: (id) => this.#client?.pause(id),
+      resume: (id) => this.#client?.resume(id),
+      heldUp: (id, offset) => parts.warn(describeHeldUp(id, offset)),
+    })
     this.#handover = new Handover({
       ...parts,
       park: (record) => parts.park(record, group),
@@ -146,6 +155,7 @@ export class Reading implements ReadRequest, Reader {
       for (const [id, log] of logs) this.#logs.set(id, log)
     }
     this.#committer.rebase(partitions)
+    this.#ahead.release()
     this.#checkHistory()
     return starts
   }
@@ -164,10 +174,7 @@ export class Reading implements ReadRequest, Reader {
     }
     log.advance(next)
     this.#handover.pump()
-    if (log.size >= this.#limit && !log.isPaused) {
-      log.isPaused = true
-      this.#client?.pause(id)
-    }
+    this.#ahead.hold()
     if (this.#kind === 'shared' && log.size === 0) this.#committer.schedule()
     this.#checkHistory()
   }
@@ -218,6 +225,7 @@ export class Reading implements ReadRequest, Reader {
     this.#committer.reset(id, start)
     this.#history.forget(id)
     this.#client?.resume(id)
+    this.#ahead.release()
     this.#checkHistory()
   }
 
@@ -244,10 +252,7 @@ export class Reading implements ReadRequest, Reader {
   #settled({ log, partition, record }: Entry): void {
     log.settle(record.offset)
     if (this.#logs.get(partition) !== log) return
-    if (log.isPaused && log.size <= this.#limit - AHEAD / 2) {
-      log.isPaused = false
-      this.#client?.resume(partition)
-    }
+    this.#ahead.release()
     if (this.#kind === 'shared') this.#committer.schedule()
     this.#checkHistory()
   }

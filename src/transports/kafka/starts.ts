@@ -150,3 +150,8 @@ export function describeLoss(id: PartitionId, from: bigint, to: bigint): string 
 export function describeAnother(id: PartitionId, { offset }: Witness): string {
   return `The topic of ${id} was made anew: at offset ${offset} it does not have the record that was there.`
 }
+
+/** Why a partition is not read on. */
+export function describeHeldUp(id: PartitionId, offset: bigint): string {
+  return `Offset ${offset} of ${id} still fails, and too much was read behind it: the partition waits until it is handled.`
+}
