@@ -13,6 +13,8 @@ export interface TestTopics {
   /** Begins all names. */
   readonly prefix: string
   create(name: string, partitions?: number, configs?: Readonly<Record<string, string>>): Promise<string>
+  /** Deletes one of them; it may be made anew. */
+  delete(topic: string): Promise<void>
   remove(): Promise<void>
 }
 
@@ -31,6 +33,10 @@ export async function testTopics(given?: string[]): Promise<TestTopics> {
       await admin.createTopics({ topics: [topic], partitions, replicas: 1, configs: list } as never)
       made.push(topic)
       return topic
+    },
+    async delete(topic) {
+      await admin.deleteTopics({ topics: [topic] })
+      made.splice(made.indexOf(topic), 1)
     },
     async remove() {
       if (made.length > 0) await admin.deleteTopics({ topics: made.splice(0) }).catch(() => {})

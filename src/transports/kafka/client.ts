@@ -32,8 +32,8 @@ export function toSettings(read: (name: string) => string | null | undefined): O
   }
 }
 
-/** What became of a failed produce call. */
-export type Refusal = 'unavailable' | 'rejected' | 'unknown'
+/** What became of a failed produce call; `missing` is that of a topic that does not exist. */
+export type Refusal = 'unavailable' | 'missing' | 'rejected' | 'unknown'
 
 /** A produce call that failed: `unknown` means that its records may have been written, the others that they were not. */
 export class ProduceError extends Error {

@@ -17,6 +17,8 @@ export interface PublisherParts {
   readonly clock: Clock
   /** How many produce calls may be under way. */
   readonly inFlight: number
+  /** Called when a topic does not exist, or takes less than a record has: what is known of it may be old. */
+  refusedBy(topic: string): void
 }
 
 /** Records of one call: brokers take a MiB per partition by default, and a call is one request to each of them. */
@@ -93,40 +95,61 @@ export class Publisher {
 
   async #send(batch: readonly Waiting[]): Promise<void> {
     this.#calls += 1
+    await this.#produce(batch)
+    this.#calls -= 1
+    for (const { lane } of batch) if (lane !== undefined) this.#lanes.delete(lane)
+    this.#schedule()
+  }
+
+  /** Never rejects. */
+  async #produce(batch: readonly Waiting[]): Promise<void> {
     try {
       await this.#parts.client.produce(batch.map(({ record }) => record))
       for (const { resolve } of batch) resolve()
     } catch (error) {
       await this.#refuse(batch, error)
     }
-    this.#calls -= 1
-    for (const { lane } of batch) if (lane !== undefined) this.#lanes.delete(lane)
-    this.#schedule()
   }
 
   /** One bad record must not refuse the others: what was rejected in company is tried alone. */
   async #refuse(batch: readonly Waiting[], error: unknown): Promise<void> {
-    const isAlone = batch.length === 1
-    const mayBeOne = error instanceof ProduceError && error.refusal === 'rejected'
-    if (isAlone || !mayBeOne) {
-      for (const { reject, record } of batch) reject(toPublishError(error, record.topic))
+    const refusal = error instanceof ProduceError ? error.refusal : 'unknown'
+    if (batch.length === 1 || refusal === 'unknown' || refusal === 'unavailable') {
+      for (const { reject, record } of batch) reject(this.#toPublishError(error, record.topic))
       return
     }
-    for (const waiting of batch) {
-      const call = this.#parts.client.produce([waiting.record])
-      await call.then(waiting.resolve, (cause: unknown) => waiting.reject(toPublishError(cause, waiting.record.topic)))
+    const byTopic = refusal === 'missing' ? topicsOf(batch) : []
+    // No key is on two topics, so they need not wait for each other.
+    if (byTopic.length > 1) await Promise.all(byTopic.map((part) => this.#produce(part)))
+    else for (const waiting of batch) await this.#produce([waiting])
+  }
+
+  /** The two certain codes only when the record was certainly not written. */
+  #toPublishError(error: unknown, topic: string): unknown {
+    if (!(error instanceof ProduceError) || error.refusal === 'unknown') return error
+    const { cause, isTooLarge, refusal } = error
+    if (refusal === 'unavailable') {
+      const text = `No Kafka broker can be reached to write to ${topic}.`
+      return new GatewayError('ERR_TRANSPORT_UNAVAILABLE', text, { cause, outcome: 'not-accepted' })
     }
+    if (refusal === 'missing' || isTooLarge) this.#parts.refusedBy(topic)
+    const text =
+      refusal === 'missing' ? noTopic(topic) : `Kafka did not take a message for the topic ${topic}: ${error.message}`
+    return new GatewayError('ERR_PUBLISH_REJECTED', text, { cause, isTooLarge, outcome: 'not-accepted' })
   }
 }
 
-/** The two certain codes only when the record was certainly not written. */
-function toPublishError(error: unknown, topic: string): unknown {
-  if (!(error instanceof ProduceError) || error.refusal === 'unknown') return error
-  const { cause, isTooLarge } = error
-  if (error.refusal === 'unavailable') {
-    const text = `No Kafka broker can be reached to write to ${topic}.`
-    return new GatewayError('ERR_TRANSPORT_UNAVAILABLE', text, { cause, outcome: 'not-accepted' })
+/** What is said of a topic that does not exist. */
+export function noTopic(topic: string): string {
+  return `Kafka has no topic ${topic}.`
+}
+
+function topicsOf(batch: readonly Waiting[]): Waiting[][] {
+  const topics = new Map<string, Waiting[]>()
+  for (const waiting of batch) {
+    const known = topics.get(waiting.record.topic)
+    if (known === undefined) topics.set(waiting.record.topic, [waiting])
+    else known.push(waiting)
   }
-  const text = `Kafka did not take a message for the topic ${topic}: ${error.message}`
-  return new GatewayError('ERR_PUBLISH_REJECTED', text, { cause, isTooLarge, outcome: 'not-accepted' })
+  return [...topics.values()]
 }

@@ -102,7 +102,12 @@ export class Topics {
     return unknown.map(limitOf)
   }
 
-  /** Looks a topic up, for all who ask at the same time at once; once it has been found never again. */
+  /** What is known of a topic may be old. */
+  forget(topic: string): void {
+    this.#facts.delete(topic)
+  }
+
+  /** Looks a topic up, for all who ask at the same time at once, unless it has been found already. */
   find(topic: string, client: Pick<KafkaClient, 'describe'>): Promise<TopicFacts | undefined> {
     const known = this.#facts.get(topic)
     if (known !== undefined) return Promise.resolve(known)

@@ -16,7 +16,7 @@ import type { IncomingRecord, OutgoingRecord } from '../profiles/kafka-wire.js'
 import { explainStart } from './failures.js'
 import { Monitor } from './monitor.js'
 import type { KafkaSettings } from './options.js'
-import { Publisher } from './publisher.js'
+import { noTopic, Publisher } from './publisher.js'
 import { Reading } from './reading.js'
 import { limitOf, Topics } from './topics.js'
 import { answered, pause } from './waiting.js'
@@ -46,7 +46,7 @@ export class KafkaTransport implements Transport {
     const { client, clock, inFlight, topics } = settings
     this.#settings = settings
     this.#topics = new Topics(topics)
-    this.#publisher = new Publisher({ client, clock, inFlight })
+    this.#publisher = new Publisher({ client, clock, inFlight, refusedBy: (topic) => this.#topics.forget(topic) })
     this.#monitor = new Monitor({ clock, everyMs: CHECK_EVERY_MS, ask: () => client.check() })
   }
 
@@ -210,7 +210,7 @@ export class KafkaTransport implements Transport {
       const text = `No Kafka broker can be reached to look up the topic ${topic}.`
       throw new GatewayError('ERR_TRANSPORT_UNAVAILABLE', text, { cause, outcome: 'not-accepted' })
     })
-    if (facts === undefined) throw refused(`Kafka has no topic ${topic}.`)
+    if (facts === undefined) throw refused(noTopic(topic))
   }
 
   async #park(record: IncomingRecord, group: string): Promise<void> {

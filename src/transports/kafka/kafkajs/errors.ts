@@ -28,10 +28,16 @@ export function isPassing(error: unknown): boolean {
   return PASSING.has(innermost(error as ClientError).type ?? '')
 }
 
+/** True when a topic is not there. */
+export function isMissing(error: unknown): boolean {
+  return innermost(error as ClientError).type === 'UNKNOWN_TOPIC_OR_PARTITION'
+}
+
 /** Says of a failed call of the producer what is certain. */
 export function toProduceError(error: unknown): ProduceError {
   const inner = innermost(error as ClientError)
-  return new ProduceError(refusalOf(inner), error, TOO_LARGE.has(inner.type ?? ''))
+  const refusal = isMissing(inner) ? 'missing' : refusalOf(inner)
+  return new ProduceError(refusal, error, TOO_LARGE.has(inner.type ?? ''))
 }
 
 /** kafkajs wraps what has failed in what it has tried. */

@@ -13,8 +13,9 @@ import {
 import { answered } from '../waiting.js'
 import { toProduceError } from './errors.js'
 import { topicOffsets } from './offsets.js'
+import { Producers } from './producers.js'
 import { KafkajsReader } from './reader.js'
-import type { KafkajsAdmin, KafkajsClient, KafkajsMessage, KafkajsProducer } from './types.js'
+import type { KafkajsAdmin, KafkajsClient, KafkajsMessage } from './types.js'
 
 export type { KafkajsClient } from './types.js'
 
@@ -44,7 +45,7 @@ class KafkajsBinding implements KafkaClient {
   readonly optionNames = { brokers: 'brokers of new Kafka()', tls: 'ssl of new Kafka()', sasl: 'sasl of new Kafka()' }
   readonly #kafka: KafkajsClient
   readonly #sessionTimeoutMs: number
-  #parts: { readonly producer: KafkajsProducer; readonly admin: KafkajsAdmin } | undefined
+  #parts: { readonly producers: Producers; readonly admin: KafkajsAdmin } | undefined
 
   constructor(kafka: KafkajsClient, sessionTimeoutMs: number) {
     this.#kafka = kafka
@@ -53,16 +54,17 @@ class KafkajsBinding implements KafkaClient {
 
   async connect(): Promise<void> {
     // Trying again is for those who know whether a record may come twice.
-    const producer = this.#kafka.producer({ allowAutoTopicCreation: false, retry: { retries: 0 } })
+    const options = { allowAutoTopicCreation: false, retry: { retries: 0 } }
+    const producers = new Producers(() => this.#kafka.producer(options))
     const admin = this.#kafka.admin({ retry: { retries: 2, initialRetryTime: 100 } })
-    this.#parts = { producer, admin }
-    await Promise.all([producer.connect(), admin.connect()])
+    this.#parts = { producers, admin }
+    await Promise.all([producers.connect(), admin.connect()])
   }
 
   async close(): Promise<void> {
     const parts = this.#parts
     this.#parts = undefined
-    await Promise.all([parts?.producer.disconnect(), parts?.admin.disconnect()])
+    await Promise.all([parts?.producers.close(), parts?.admin.disconnect()])
   }
 
   async check(): Promise<void> {
@@ -100,7 +102,7 @@ class KafkajsBinding implements KafkaClient {
     }
     const topicMessages = [...byTopic].map(([topic, messages]) => ({ topic, messages }))
     try {
-      await this.#open.producer.sendBatch({ acks: ALL_REPLICAS, timeout: TIMEOUT_MS, topicMessages })
+      await this.#open.producers.send({ acks: ALL_REPLICAS, timeout: TIMEOUT_MS, topicMessages })
     } catch (error) {
       throw toProduceError(error)
     }

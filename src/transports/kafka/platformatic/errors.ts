@@ -8,7 +8,11 @@ interface ClientError extends Error {
 
 /** Before a connection stands nothing can have been sent. */
 const NOT_CONNECTED =
-  /^(?:Connection to .* (?:failed|timed out)|Connection ready timed out|Connection closed while waiting|Cannot connect|Cannot find broker|Unknown topic)/
+  /^(?:Connection to .* (?:failed|timed out)|Connection ready timed out|Connection closed while waiting|Cannot connect|Cannot find broker)/
+
+/** What the client itself makes of it when it looks a topic up. */
+const NO_TOPIC = /^Unknown topic/
+const NO_TOPIC_IDS = new Set(['UNKNOWN_TOPIC_OR_PARTITION', 'UNKNOWN_TOPIC_ID'])
 
 /** Brokers append before they count the replicas that have it, and time out while they wait for them. */
 const MAY_BE_WRITTEN = new Set(['REQUEST_TIMED_OUT', 'NOT_ENOUGH_REPLICAS_AFTER_APPEND', 'UNKNOWN_SERVER_ERROR'])
@@ -23,22 +27,24 @@ const PASSING = new Set([
   'FENCED_LEADER_EPOCH',
 ])
 
-/** Says of a failed produce call what is certain; `partitions` is how many its records went to. */
+/** Says of a failed produce call what is certain. */
 export function toProduceError(error: unknown): ProduceError {
   const isTooLarge = ['MESSAGE_TOO_LARGE', 'RECORD_LIST_TOO_LARGE'].some((apiId) => isApiError(error, apiId))
   return new ProduceError(refusalOf(error as ClientError), error, isTooLarge)
 }
 
+const ORDER: readonly Refusal[] = ['unknown', 'rejected', 'missing']
+
 function refusalOf(error: ClientError): Refusal {
   const leaves = leavesOf(error)
   const refusals = leaves.map(refusalOfLeaf)
   // A call to several partitions may have failed in one and succeeded in another: then one alone will tell.
-  if (refusals.includes('unknown')) return 'unknown'
-  return refusals.includes('rejected') ? 'rejected' : 'unavailable'
+  return ORDER.find((refusal) => refusals.includes(refusal)) ?? 'unavailable'
 }
 
 function refusalOfLeaf({ message, apiId }: ClientError): Refusal {
   if (NOT_CONNECTED.test(message)) return 'unavailable'
+  if (NO_TOPIC.test(message) || NO_TOPIC_IDS.has(apiId ?? '')) return 'missing'
   if (apiId === undefined || MAY_BE_WRITTEN.has(apiId)) return 'unknown'
   return PASSING.has(apiId) ? 'unavailable' : 'rejected'
 }

@@ -5,6 +5,7 @@ import { Publisher } from '../../../../src/transports/kafka/publisher.js'
 import type { OutgoingRecord } from '../../../../src/transports/profiles/kafka-wire.js'
 
 interface Call {
+  readonly topics: string[]
   readonly values: string[]
   resolve(): void
   reject(error: unknown): void
@@ -15,13 +16,16 @@ function setup(inFlight = 2) {
   const calls: Call[] = []
   const produce = (records: readonly OutgoingRecord[]) =>
     new Promise<void>((resolve, reject) => {
-      calls.push({ values: records.map(({ value }) => value.toString()), resolve, reject })
+      const topics = [...new Set(records.map(({ topic }) => topic))]
+      calls.push({ topics, values: records.map(({ value }) => value.toString()), resolve, reject })
     })
-  const publisher = new Publisher({ client: { produce }, clock, inFlight })
+  const refusals: string[] = []
+  const refusedBy = (topic: string) => void refusals.push(topic)
+  const publisher = new Publisher({ client: { produce }, clock, inFlight, refusedBy })
   const outcomes: Record<string, string> = {}
-  const publish = (value: string, key?: string) => {
+  const publish = (value: string, key?: string, topic = 't') => {
     const record = {
-      topic: 't',
+      topic,
       key: key === undefined ? null : Buffer.from(key),
       value: Buffer.from(value),
       headers: [],
@@ -32,7 +36,7 @@ function setup(inFlight = 2) {
     )
   }
   const values = () => calls.map((call) => call.values)
-  return { clock, calls, values, publish, outcomes }
+  return { clock, calls, values, publish, outcomes, refusals }
 }
 
 describe('a publisher', () => {
@@ -84,6 +88,27 @@ describe('a publisher', () => {
     await clock.flush()
     expect(values()).toEqual([['good', 'bad', 'fine'], ['good'], ['bad'], ['fine']])
     expect(outcomes).toEqual({ good: 'taken', bad: 'ERR_PUBLISH_REJECTED', fine: 'taken' })
+  })
+
+  it('FM-B6 a topic that is gone refuses its own records, and those of others are written at once', async () => {
+    const { clock, calls, values, publish, outcomes, refusals } = setup()
+    const gone = new ProduceError('missing', new Error('Unknown topic gone.'))
+    for (const n of [1, 2]) publish(`gone-${n}`, undefined, 'gone')
+    for (const n of [1, 2]) publish(`there-${n}`, undefined, 'there')
+    await clock.flush()
+    calls[0]?.reject(gone)
+    await clock.flush()
+    expect(calls.slice(1).map(({ topics }) => topics)).toEqual([['gone'], ['there']])
+    calls[2]?.resolve()
+    // Of a topic with several partitions some may have been known.
+    for (const at of [1, 3, 4]) {
+      calls[at]?.reject(gone)
+      await clock.flush()
+    }
+    expect(values().slice(3)).toEqual([['gone-1'], ['gone-2']])
+    const refused = 'ERR_PUBLISH_REJECTED'
+    expect(outcomes).toEqual({ 'gone-1': refused, 'gone-2': refused, 'there-1': 'taken', 'there-2': 'taken' })
+    expect(new Set(refusals)).toEqual(new Set(['gone']))
   })
 
   it('says that nothing was written only when that is certain', async () => {

@@ -1,18 +1,22 @@
 import { describe, expect, it } from 'vitest'
-import type { KafkaClient, TopicFacts } from '../../../../src/transports/kafka/client.js'
+import { type EventMessage, toMessage } from '../../../../src/core/event.js'
+import { createFakeClock } from '../../../../src/testing/fake-clock.js'
+import { type KafkaClient, ProduceError, type TopicFacts } from '../../../../src/transports/kafka/client.js'
 import { type KafkaOptions, kafka } from '../../../../src/transports/kafka/index.js'
 
 async function start(topics: KafkaOptions['topics'], facts: (topic: string) => TopicFacts, maxBodyBytes = 1_000_000) {
-  const client: Partial<KafkaClient> = {
-    connect: async () => {},
-    close: async () => {},
-    describe: async (names) => new Map(names.map((name) => [name, facts(name)])),
-    produce: async () => {},
-  }
+  return startOn({ describe: async (names) => new Map(names.map((name) => [name, facts(name)])) }, topics, maxBodyBytes)
+}
+
+async function startOn(given: Partial<KafkaClient>, topics: KafkaOptions['topics'], maxBodyBytes = 1_000_000) {
+  const idle = async () => {}
+  const client: Partial<KafkaClient> = { connect: idle, close: idle, produce: idle, ...given }
   const transport = kafka({ client: client as KafkaClient, topics, maxBodyBytes })
   await transport.start()
   return transport
 }
+
+const message: EventMessage = toMessage({ type: 'A', source: 's', data: 1 }, createFakeClock())
 
 describe('the largest body of the Kafka transport', () => {
   const sizes: Record<string, number> = { small: 5000, medium: 50_000, tiny: 1000 }
@@ -46,19 +50,10 @@ describe('the largest body of the Kafka transport', () => {
       return known(topic)
     })
     expect(transport.maxBodyBytesOf?.('A')).toBe(1_000_000)
-    const message = {
-      id: '1',
-      type: 'A',
-      source: 's',
-      time: 0,
-      headers: {},
-      contentType: 'a/b',
-      body: Buffer.from('1'),
-    }
     await Promise.all([
       transport.learnMaxBodyBytesOf?.('A'),
       transport.learnMaxBodyBytesOf?.('B'),
-      transport.publish(message as never, { channel: 'requests' }),
+      transport.publish(message, { channel: 'requests' }),
     ])
     expect(looked).toEqual(['tiny', 'medium'])
     expect(transport.maxBodyBytesOf?.('A')).toBe(50_000 - 4096)
@@ -78,6 +73,55 @@ describe('the largest body of the Kafka transport', () => {
     const requests = (type: string) => (type === 'A' ? 'tiny' : undefined)
     const transport = await start({ requests, results: 'tiny' }, known)
     expect(['A', 'B'].map((type) => transport.learnMaxBodyBytesOf?.(type))).toEqual([undefined, undefined])
+    await transport.close()
+  })
+})
+
+describe('a topic of requests that is deleted while the Kafka transport is open', () => {
+  const requests = { channel: 'requests' } as const
+  const setup = async () => {
+    const known = new Map<string, TopicFacts>([['q', { partitions: 1, maxMessageBytes: 50_000 }]])
+    const calls = { produce: 0, describe: 0 }
+    const transport = await startOn(
+      {
+        async describe(names) {
+          calls.describe += 1
+          return new Map([...known].filter(([name]) => names.includes(name)))
+        },
+        async produce(records) {
+          calls.produce += 1
+          const { maxMessageBytes = 0 } = known.get('q') ?? {}
+          if (!known.has('q')) throw new ProduceError('missing', new Error('Unknown topic q.'))
+          if (Number(records[0]?.value.byteLength) > maxMessageBytes)
+            throw new ProduceError('rejected', new Error('MESSAGE_TOO_LARGE'), true)
+        },
+      },
+      { requests: 'q' },
+    )
+    return { known, calls, transport }
+  }
+
+  it('FM-B6 is refused by its name, without asking to write again, until it is made anew', async () => {
+    const { known, calls, transport } = await setup()
+    known.clear()
+    const refused = { code: 'ERR_PUBLISH_REJECTED', message: 'Kafka has no topic q.' }
+    await expect(transport.publish(message, requests)).rejects.toMatchObject(refused)
+    await expect(transport.publish(message, requests)).rejects.toMatchObject(refused)
+    expect(calls).toEqual({ produce: 1, describe: 2 })
+    known.set('q', { partitions: 3, maxMessageBytes: 20_000 })
+    await transport.publish(message, requests)
+    expect(calls).toEqual({ produce: 2, describe: 3 })
+    expect(transport.maxBodyBytesOf?.('A')).toBe(20_000 - 4096)
+    await transport.close()
+  })
+
+  it('FM-B13 and made anew with a smaller limit is looked up again once a body was too large for it', async () => {
+    const { known, transport } = await setup()
+    known.set('q', { partitions: 1, maxMessageBytes: 10_000 })
+    const large = toMessage({ type: 'A', source: 's', data: 'x'.repeat(12_000) }, createFakeClock())
+    await expect(transport.publish(large, requests)).rejects.toMatchObject({ code: 'ERR_PUBLISH_REJECTED' })
+    await transport.learnMaxBodyBytesOf?.('A')
+    expect(transport.maxBodyBytesOf?.('A')).toBe(10_000 - 4096)
     await transport.close()
   })
 })
