@@ -1,6 +1,7 @@
 import { GatewayError } from '../../core/errors.js'
+import type { EventMessage } from '../../core/event.js'
 import { configError, refuseUnknown } from '../../core/options.js'
-import type { Channel } from '../../core/transport.js'
+import type { Subscription } from '../../core/transport.js'
 import type { KafkaClient, TopicFacts } from './client.js'
 import { type LogAnswer, logFactsOf } from './log-facts.js'
 
@@ -13,7 +14,10 @@ export interface KafkaTopics {
   readonly requests?: TopicMap | ((type: string) => string | undefined)
   /** Where result events are awaited and published: one topic, or one for each type. */
   readonly results?: TopicMap
-  /** Where workers are asked to answer; only needed when results are on several topics. @default the topic of results */
+  /**
+   * Where workers are asked to answer that know only the address in a request, and where results go whose type has no topic
+   * of its own; gateways read it beside `results`. Only needed when results are on several topics. @default the topic of results
+   */
   readonly replyTo?: string
   /** Where messages are put that can never be handled. @default they are counted, reported and left behind */
   readonly deadLetters?: string
@@ -32,7 +36,7 @@ export class Topics {
   readonly #facts = new Map<string, TopicFacts>()
   /** The look-ups of single topics that are under way. */
   readonly #asked = new Map<string, Promise<TopicFacts | undefined>>()
-  /** What requests say about where to answer. */
+  /** Where workers answer that know only the address in a request. */
   readonly replyTo: string | undefined
 
   constructor(given: KafkaTopics) {
@@ -67,18 +71,31 @@ export class Topics {
     return this.#given.deadLetters
   }
 
-  of(channel: Channel, type: string): string | undefined {
-    const map = this.#given[channel]
-    if (typeof map === 'string' || map === undefined) return map
-    if (typeof map === 'function') return map(type)
-    return Object.hasOwn(map, type) ? map[type] : undefined
+  /** The topic of a request event. */
+  ofRequest(type: string): string | undefined {
+    const { requests } = this.#given
+    return typeof requests === 'function' ? requests(type) : topicIn(requests, type)
   }
 
-  /** The topics that a reader of these types reads. */
-  read(channel: Channel, types: readonly string[]): string[] {
-    if (channel === 'results') return this.results
+  /** The topic of a result event: that of its type; where all have one, that which the request asks for comes first. */
+  ofResult(type: string, asked: string | undefined): string | undefined {
+    const { results } = this.#given
+    return typeof results === 'string' ? (asked ?? results) : (topicIn(results, type) ?? asked)
+  }
+
+  /** What a request says about where to answer: events stay on the topic of events, where others read them, too. */
+  addressOf({ profile }: Pick<EventMessage, 'profile'>): string | undefined {
+    const { results, replyTo } = this
+    return profile === undefined && results.length === 1 ? results[0] : replyTo
+  }
+
+  /** The topics of a subscription. What is answered to an address is no part of the log of events. */
+  read({ channel, types, reading }: Subscription): string[] {
+    const { results, replyTo } = this
+    if (channel === 'results')
+      return replyTo === undefined || reading.kind === 'replay' ? results : [...new Set([...results, replyTo])]
     const found = types.map((type) => {
-      const topic = this.of(channel, type)
+      const topic = this.ofRequest(type)
       if (topic === undefined) throw new GatewayError('ERR_CONFIG', `topics.requests has no topic for ${type}.`)
       return topic
     })
@@ -171,6 +188,11 @@ export class Topics {
 /** How a limit of a topic is called that the broker denies to say. */
 export function limitOf(topic: string): string {
   return `max.message.bytes of ${topic}`
+}
+
+function topicIn(map: TopicMap | undefined, type: string): string | undefined {
+  if (typeof map === 'string' || map === undefined) return map
+  return Object.hasOwn(map, type) ? map[type] : undefined
 }
 
 function valuesOf(map: KafkaTopics['requests']): string[] {

@@ -57,14 +57,14 @@ export class KafkaTransport implements Transport {
   }
 
   maxBodyBytesOf(type: string): number {
-    const topic = this.#topics.of('requests', type)
+    const topic = this.#topics.ofRequest(type)
     const limit = topic === undefined ? Number.POSITIVE_INFINITY : this.#topics.maxBodyBytes(topic)
     return Math.min(this.#settings.maxBodyBytes, limit)
   }
 
   /** A topic that only a function names is not looked up at the start. */
   learnMaxBodyBytesOf(type: string): Promise<void> | undefined {
-    const topic = this.#topics.of('requests', type)
+    const topic = this.#topics.ofRequest(type)
     if (topic === undefined || this.#topics.has(topic)) return undefined
     return this.#topics.find(topic, this.#settings.client).then((facts) => {
       // One that is not there is refused by `publish`.
@@ -149,7 +149,7 @@ export class KafkaTransport implements Transport {
       const text = `The body of ${type} has ${body.byteLength} bytes, more than maxBodyBytes (${maxBodyBytes}).`
       throw refused(text, { isTooLarge: true })
     }
-    const topic = (channel === 'results' ? replyTo : undefined) ?? this.#topics.of(channel, type)
+    const topic = channel === 'results' ? this.#topics.ofResult(type, replyTo) : this.#topics.ofRequest(type)
     if (topic === undefined) throw refused(`topics.${channel} has no topic for ${type}.`)
     return topic
   }
@@ -157,8 +157,8 @@ export class KafkaTransport implements Transport {
   async subscribe(subscription: Subscription, onMessage: MessageHandler): Promise<Reader> {
     this.#assertOpen()
     const { client, binding, clock, groupPrefix } = this.#settings
-    const { channel, types, reading: kind } = subscription
-    const topics = this.#topics.read(channel, types)
+    const { channel, reading: kind } = subscription
+    const topics = this.#topics.read(subscription)
     if (topics.length === 0) throw new GatewayError('ERR_CONFIG', `kafka() was given no topics.${channel} to read.`)
     await this.#topics.check(topics, client, this.#pause)
     if (channel === 'results' && kind.kind !== 'replay') {
@@ -199,9 +199,9 @@ export class KafkaTransport implements Transport {
 
   /** Requests say where to answer, unless the gateway has said it. */
   #addressed(message: EventMessage, channel: Channel): EventMessage {
-    const { replyTo } = this.#topics
-    if (channel === 'results' || message.replyTo !== undefined || replyTo === undefined) return message
-    return { ...message, replyTo }
+    if (channel === 'results' || message.replyTo !== undefined) return message
+    const replyTo = this.#topics.addressOf(message)
+    return replyTo === undefined ? message : { ...message, replyTo }
   }
 
   async #assertTopic(topic: string): Promise<void> {

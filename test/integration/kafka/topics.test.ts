@@ -1,4 +1,4 @@
-import { createGateway } from 'respond-async'
+import { createGateway, memoryStore } from 'respond-async'
 import { kafka } from 'respond-async/kafka'
 import { createWorker } from 'respond-async/worker'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
@@ -51,5 +51,50 @@ for (const [name, connect] of Object.entries(kafkaClients)) {
       await expect(a?.request('x'.repeat(9000))).rejects.toMatchObject({ code: 'ERR_BODY_TOO_LARGE' })
       expect(await b?.request({})).toMatchObject({ kind: 'completed' })
     }, 90_000)
+
+    it('results have the topic of their type, and those of types without one that of replies, which is read, too', async () => {
+      const topics = {
+        requests: await made.create('replying'),
+        results: { Done: await made.create('done'), Undone: await made.create('undone') },
+        replyTo: await made.create('replies'),
+      }
+      const transport = () => kafka({ client: connect(made.brokers), topics })
+      const seen: unknown[] = []
+      const subscription = { channel: 'results', types: ['Done'], reading: { kind: 'own' } } as const
+      for (const results of [topics.results.Done, topics.replyTo]) {
+        const reader = keep(kafka({ client: connect(made.brokers), topics: { results } }))
+        await reader.start()
+        await reader.subscribe(subscription, async ({ type }) => void seen.push([results, type]))
+      }
+      const service = `${made.prefix}.replying`
+      const worker = keep(
+        createWorker({ transport: transport(), group: service, onError: () => {}, retries: { attempts: 1 } }),
+      )
+      worker.handle('Ask', ({ data }) => {
+        if (data === 'fail') throw new Error('no')
+        return { type: 'Done', data }
+      })
+      await worker.start()
+      const gateway = keep(createGateway({ transport: transport(), store: memoryStore(), service, waitMs: 20_000 }))
+      const ask = gateway.command({ publish: 'Ask', outcomes: { Done: 'succeeded' } })
+      await gateway.start()
+      expect(await ask.request('do')).toMatchObject({ kind: 'completed', event: { type: 'Done' } })
+      expect(await ask.request('fail')).toMatchObject({ kind: 'completed', event: { type: 'Ask::Failed' } })
+      await expect
+        .poll(() => seen, { timeout: 10_000 })
+        .toEqual([
+          [topics.results.Done, 'Done'],
+          [topics.replyTo, 'Ask::Failed'],
+        ])
+    }, 60_000)
+
+    it('FM-C11 replies on a compacted topic are refused at the start', async () => {
+      const replyTo = await made.create('replies.compacted', 1, { 'cleanup.policy': 'compact' })
+      const topics = { requests: await made.create('r.requests'), results: await made.create('r.results'), replyTo }
+      const gateway = createGateway({ transport: kafka({ client: connect(made.brokers), topics }) })
+      gateway.command({ publish: 'Ask', outcomes: { Done: 'succeeded' } })
+      const refused = { code: 'ERR_CONFIG', message: expect.stringContaining(replyTo) }
+      await expect(gateway.start()).rejects.toMatchObject(refused)
+    }, 30_000)
   })
 }
