@@ -190,7 +190,8 @@ export class CoreGateway<Events = Record<string, unknown>> implements GatewayCon
       this.#housekeeping.readPendingAgain()
     }
     const repliesLost = () => pending.giveUp()
-    await transport.start({ down: (error) => transportBreaker.report(true, error), up, repliesLost })
+    const error = (cause: unknown) => lifecycle.error(cause)
+    await transport.start({ down: (cause) => transportBreaker.report(true, cause), up, repliesLost, error })
     this.#opened(() => transport.close())
     await bareStore.start({ callTimeoutMs: this.settings.storeTimeoutMs })
     this.#opened(() => bareStore.close())

@@ -115,6 +115,8 @@ export interface TransportListener {
   up(): void
   /** Answers on their way to this process are lost for good: whoever waits for one need not wait any longer. */
   repliesLost?(): void
+  /** Something went wrong that no call can report, such as a message that could be neither handled nor put aside. */
+  error?(error: unknown): void
 }
 
 /** The seam to a message broker. */

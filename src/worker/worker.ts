@@ -69,7 +69,8 @@ export class EventWorker implements Worker<AnyEvents> {
     await store?.start()
     if (store) this.#opened.push(store)
     const down = (error: unknown) => this.#note('error', toGatewayError(error, 'ERR_TRANSPORT_UNAVAILABLE'))
-    await transport.start({ down, up: () => {} })
+    const error = (cause: unknown) => this.#note('error', toGatewayError(cause))
+    await transport.start({ down, up: () => {}, error })
     this.#opened.push(transport)
     const reading = { kind: 'shared', group, concurrency } as const
     const onMessage = (request: EventMessage, delivery: Delivery) => this.#settle(request, delivery)

@@ -43,6 +43,11 @@ export class Monitor {
     this.#listeners.clear()
   }
 
+  /** Something went wrong that no call can report. */
+  tell(error: unknown): void {
+    for (const listener of this.#listeners) listener.error?.(error)
+  }
+
   /** Asks the broker now; rejects as the question does. */
   check(): Promise<void> {
     // Twice the time: who asks every second must not be a little too late every time.

@@ -67,10 +67,6 @@ export class Topics {
     return valuesOf(this.#given.results)
   }
 
-  get deadLetters(): string | undefined {
-    return this.#given.deadLetters
-  }
-
   /** The topic of a request event. */
   ofRequest(type: string): string | undefined {
     const { requests } = this.#given

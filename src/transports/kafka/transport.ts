@@ -12,7 +12,8 @@ import type {
   Transport,
   TransportListener,
 } from '../../core/transport.js'
-import type { IncomingRecord, OutgoingRecord } from '../profiles/kafka-wire.js'
+import type { IncomingRecord } from '../profiles/kafka-wire.js'
+import { DeadLetters } from './dead-letters.js'
 import { explainStart } from './failures.js'
 import { Monitor } from './monitor.js'
 import type { KafkaSettings } from './options.js'
@@ -34,12 +35,12 @@ export class KafkaTransport implements Transport {
   readonly #settings: KafkaSettings
   readonly #topics: Topics
   readonly #publisher: Publisher
+  readonly #deadLetters: DeadLetters
   readonly #monitor: Monitor
   readonly #readings = new Set<Reading>()
   readonly #warned = new Set<string>()
   #starting: Promise<void> | undefined
   #users = 0
-  #parked = 0
   readonly #skippedChecks = new Set<string>()
 
   constructor(settings: KafkaSettings) {
@@ -47,6 +48,12 @@ export class KafkaTransport implements Transport {
     this.#settings = settings
     this.#topics = new Topics(topics)
     this.#publisher = new Publisher({ client, clock, inFlight, refusedBy: (topic) => this.#topics.forget(topic) })
+    this.#deadLetters = new DeadLetters({
+      topic: topics.deadLetters,
+      publish: (record) => this.#publisher.publish(record),
+      warn: (text) => this.#warn(text),
+      report: (error) => this.#monitor.tell(error),
+    })
     this.#monitor = new Monitor({ clock, everyMs: CHECK_EVERY_MS, ask: () => client.check() })
   }
 
@@ -79,7 +86,7 @@ export class KafkaTransport implements Transport {
 
   /** How many messages no handler could handle. */
   get parked(): number {
-    return this.#parked
+    return this.#deadLetters.parked
   }
 
   /** What the broker did not let this user ask, of all readings. */
@@ -166,7 +173,7 @@ export class KafkaTransport implements Transport {
     }
     const log = kind.kind === 'replay' ? this.#logOf(topics) : undefined
     const group = kind.kind === 'shared' ? `${groupPrefix}${kind.group}` : undefined
-    const park = (record: IncomingRecord, from: string) => this.#park(record, from)
+    const park = (record: IncomingRecord, from: string) => this.#deadLetters.park(record, from)
     const warn = (text: string, cause?: unknown) => this.#warn(text, cause)
     const parts = { client, binding, clock, topics, group, groupPrefix, subscription, onMessage, park, warn }
     const reading = new Reading(parts)
@@ -213,16 +220,6 @@ export class KafkaTransport implements Transport {
     if (facts === undefined) throw refused(noTopic(topic))
   }
 
-  async #park(record: IncomingRecord, group: string): Promise<void> {
-    const { topic, partition, offset } = record
-    const { deadLetters } = this.#topics
-    if (deadLetters !== undefined) await this.#publisher.publish(toDeadLetter(record, deadLetters, group))
-    this.#parked += 1
-    const where =
-      deadLetters === undefined ? 'left behind (topics.deadLetters would keep it)' : `put into ${deadLetters}`
-    this.#warn(`The group ${group} could not handle offset ${offset} of ${topic}:${partition}; it is ${where}.`)
-  }
-
   #warn(text: string, cause?: unknown): void {
     // Offsets differ every time; the rest of a text is one kind of warning.
     const kind = text.replace(/\d+/g, '')
@@ -235,13 +232,4 @@ export class KafkaTransport implements Transport {
 
 function refused(text: string, details: ErrorDetails = {}): GatewayError {
   return new GatewayError('ERR_PUBLISH_REJECTED', text, { ...details, outcome: 'not-accepted' })
-}
-
-/** The record as it was, and where it comes from. */
-function toDeadLetter(record: IncomingRecord, topic: string, group: string): OutgoingRecord {
-  const { key, value, headers } = record
-  const origin = { topic: record.topic, partition: record.partition, offset: record.offset, group }
-  const added = Object.entries(origin).map(([name, what]) => [`parked_${name}`, Buffer.from(String(what))] as const)
-  const kept = headers.map(([name, bytes]) => [name, Buffer.from(bytes ?? [])] as const)
-  return { topic, key: key && Buffer.from(key), value: Buffer.from(value ?? []), headers: [...kept, ...added] }
 }

@@ -1,7 +1,10 @@
+import { Kafka, logLevel } from 'kafkajs'
 import { createGateway, memoryStore } from 'respond-async'
 import { kafka } from 'respond-async/kafka'
 import { createWorker } from 'respond-async/worker'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { systemClock } from '../../../src/core/clock.js'
+import { toMessage } from '../../../src/core/event.js'
 import { noKafka, type TestTopics, testTopics } from '../../support/kafka.js'
 import { kafkaClients } from '../../support/kafka-clients.js'
 
@@ -86,6 +89,47 @@ for (const [name, connect] of Object.entries(kafkaClients)) {
           [topics.results.Done, 'Done'],
           [topics.replyTo, 'Ask::Failed'],
         ])
+    }, 60_000)
+
+    it('FM-C9 a poison result that the dead letters do not take stops nothing behind it', async () => {
+      const requests = await made.create('poisoned.requests')
+      const results = await made.create('poisoned.results')
+      const deadLetters = await made.create('poisoned.dead', 1, { 'max.message.bytes': '2000' })
+      const service = `${made.prefix}.poisoned`
+      const transport = kafka({ client: connect(made.brokers), topics: { requests, results, deadLetters } })
+      const gateway = keep(createGateway({ transport, store: memoryStore(), service }))
+      const errors: string[] = []
+      gateway.on('error', ({ code, message }) => errors.push(`${code} ${message}`))
+      const ask = gateway.command({ publish: 'Ask', outcomes: { Done: 'succeeded' } })
+      await gateway.start()
+      const observer = keep(kafka({ client: connect(made.brokers), topics: { results: deadLetters } }))
+      await observer.start()
+      const dead: unknown[] = []
+      const own = { channel: 'results', types: [], reading: { kind: 'own' } } as const
+      await observer.subscribe(own, async ({ headers, body }) => void dead.push([headers, body.byteLength]))
+      const poison = async () => {
+        const { operation } = await ask.request({}, { waitMs: 0 })
+        const body = Buffer.alloc(5000, '{')
+        const result = toMessage({ type: 'Done', source: 'test', body, correlationId: operation.id }, systemClock)
+        await transport.publish(result, { channel: 'results' })
+        await expect.poll(() => gateway.operations.get(operation.id)).toMatchObject({ state: 'failed' })
+      }
+      await poison()
+      await expect.poll(() => transport.parked, { timeout: 10_000 }).toBe(1)
+      const origin = { parked_topic: results, parked_offset: '0', parked_bytes: '5000' }
+      await expect.poll(() => dead, { timeout: 10_000 }).toEqual([[expect.objectContaining(origin), 0]])
+      expect(errors.filter((text) => text.includes('left behind'))).toEqual([])
+
+      await made.delete(deadLetters)
+      await poison()
+      await expect.poll(() => transport.parked, { timeout: 10_000 }).toBe(2)
+      const text = new RegExp(`offset 1 of ${results}:0, and it is left behind.* Kafka has no topic ${deadLetters}`)
+      expect(errors).toContainEqual(expect.stringMatching(text))
+      const admin = new Kafka({ brokers: made.brokers, logLevel: logLevel.NOTHING }).admin()
+      await admin.connect()
+      const committed = async () => (await admin.fetchOffsets({ groupId: `${service}.recorder`, topics: [results] }))[0]
+      await expect.poll(committed, { timeout: 10_000 }).toMatchObject({ partitions: [{ offset: '2' }] })
+      await admin.disconnect()
     }, 60_000)
 
     it('FM-C11 replies on a compacted topic are refused at the start', async () => {
