@@ -8,6 +8,7 @@ import type { Assignment, ClientReader, KafkaClient, PartitionId, ReadRequest } 
 import { Committer } from './committer.js'
 import { concurrencyOf, Handover } from './handover.js'
 import { History } from './history.js'
+import { Idle } from './idle.js'
 import type { Entry } from './inlet.js'
 import { Milestones } from './milestones.js'
 import { PartitionLog } from './partition-log.js'
@@ -32,6 +33,8 @@ export interface ReadingParts {
   readonly binding: KafkaBinding
   readonly clock: Clock
   readonly topics: readonly string[]
+  /** How many partitions the topics had at the start. */
+  readonly partitions: number
   readonly group: string | undefined
   readonly groupPrefix: string
   readonly subscription: Subscription
@@ -59,6 +62,8 @@ export class Reading implements ReadRequest, Reader {
   readonly #milestones = new Milestones()
   readonly #ahead: ReadAhead
   readonly #history = new History()
+  /** Of workers alone: a gateway that records nothing has a copy of its own, or is woken by the store. */
+  readonly #idle: Idle | undefined
   #starts: Places | undefined
   #client: ClientReader | undefined
   #closing: Promise<void> | undefined
@@ -80,6 +85,8 @@ export class Reading implements ReadRequest, Reader {
       resume: (id) => this.#client?.resume(id),
       heldUp: (id, offset) => parts.warn(describeHeldUp(id, offset)),
     })
+    this.#idle =
+      subscription.channel === 'requests' && this.#kind === 'shared' ? new Idle({ ...parts, group }) : undefined
     this.#handover = new Handover({
       ...parts,
       park: (record) => parts.park(record, group),
@@ -127,6 +134,7 @@ export class Reading implements ReadRequest, Reader {
 
   async #close(): Promise<void> {
     this.#milestones.fail(new GatewayError('ERR_CLOSED', 'The reader was closed before it had caught up.'))
+    this.#idle?.close()
     await this.#handover.close()
     const { clock } = this.#parts
     if (this.#kind === 'shared') await inTime(this.#committer.flush(), CLOSE_MS, clock)
@@ -156,6 +164,7 @@ export class Reading implements ReadRequest, Reader {
     }
     this.#committer.rebase(partitions)
     this.#ahead.release()
+    this.#idle?.has(partitions.length)
     this.#checkHistory()
     return starts
   }

@@ -103,6 +103,11 @@ export class Topics {
     return this.#facts.has(topic)
   }
 
+  /** How many there are of these topics, as far as they are known. */
+  partitionsOf(topics: readonly string[]): number {
+    return topics.reduce((sum, topic) => sum + (this.#facts.get(topic)?.partitions ?? 0), 0)
+  }
+
   /** The largest body for a topic, as far as it is known; of a limit that is small, half is left for the rest. */
   maxBodyBytes(topic: string): number {
     const limit = this.#facts.get(topic)?.maxMessageBytes ?? Number.POSITIVE_INFINITY

@@ -175,7 +175,20 @@ export class KafkaTransport implements Transport {
     const group = kind.kind === 'shared' ? `${groupPrefix}${kind.group}` : undefined
     const park = (record: IncomingRecord, from: string) => this.#deadLetters.park(record, from)
     const warn = (text: string, cause?: unknown) => this.#warn(text, cause)
-    const parts = { client, binding, clock, topics, group, groupPrefix, subscription, onMessage, park, warn }
+    const partitions = this.#topics.partitionsOf(topics)
+    const parts = {
+      client,
+      binding,
+      clock,
+      topics,
+      partitions,
+      group,
+      groupPrefix,
+      subscription,
+      onMessage,
+      park,
+      warn,
+    }
     const reading = new Reading(parts)
     this.#readings.add(reading)
     try {

@@ -1,5 +1,6 @@
 import { createWorker, type WorkerOptions } from 'respond-async/worker'
 import { afterEach, describe, expect, it, vi } from 'vitest'
+import { GatewayError } from '../../../src/core/errors.js'
 import type { TransportListener } from '../../../src/core/transport.js'
 import { memoryStore } from '../../../src/stores/memory/index.js'
 import { brief, deferred, made, setup, withPublish } from './setup.js'
@@ -194,7 +195,7 @@ describe('start and close', () => {
 describe('errors', () => {
   const fails = () => Promise.reject(new Error('db1 is down'))
 
-  it('announces a lost connection', async () => {
+  it('announces a lost connection, and what its transport reports', async () => {
     const { broker, make } = await setup()
     let listener: TransportListener | undefined
     const transport = {
@@ -208,7 +209,11 @@ describe('errors', () => {
     await worker.handle('Requested', () => made).start()
     listener?.down(new Error('reset'))
     listener?.up()
-    expect(told.error).toMatchObject([{ code: 'ERR_TRANSPORT_UNAVAILABLE', cause: { message: 'reset' } }])
+    listener?.error?.(new GatewayError('ERR_PUBLISH_REJECTED', 'left behind'))
+    expect(told.error).toMatchObject([
+      { code: 'ERR_TRANSPORT_UNAVAILABLE', cause: { message: 'reset' } },
+      { code: 'ERR_PUBLISH_REJECTED', message: 'left behind' },
+    ])
   })
 
   it('warns once for each code when nobody listens', async () => {

@@ -42,6 +42,7 @@ class Member {
       client: this.#client(),
       binding: bindingWith(),
       clock: this.clock,
+      partitions,
       topics: ['topic'],
       group: 'group',
       groupPrefix: '',

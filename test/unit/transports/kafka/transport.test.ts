@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { type EventMessage, toMessage } from '../../../../src/core/event.js'
 import { createFakeClock } from '../../../../src/testing/fake-clock.js'
 import { type KafkaClient, ProduceError, type TopicFacts } from '../../../../src/transports/kafka/client.js'
@@ -136,5 +136,42 @@ describe('the address for answers of the Kafka transport', () => {
   ])('with topics %o is %o', (topics, expected) => {
     const transport = kafka({ client: { produce: async () => {} } as Partial<KafkaClient> as KafkaClient, topics })
     expect(transport.replyAddress?.({ own: true, shared: true })).toEqual(expected)
+  })
+})
+
+describe('a shared reader of the Kafka transport that is given no partition', () => {
+  const read = async (channel: 'requests' | 'results') => {
+    const warn = vi.spyOn(process, 'emitWarning').mockReturnValue()
+    const clock = createFakeClock()
+    const idle = async () => {}
+    const given: Partial<KafkaClient> = {
+      connect: idle,
+      close: idle,
+      produce: idle,
+      describe: async (names) => new Map(names.map((name) => [name, { partitions: 3, cleanupPolicy: 'delete' }])),
+      async read(request) {
+        await request.assigned({ partitions: [], isLeader: false, committed: async () => new Map(), commit: idle })
+        return { pause: () => {}, resume: () => {}, commit: idle, close: idle }
+      },
+    }
+    const transport = kafka({ client: given as KafkaClient, topics: { requests: 'q', results: 'r' }, clock })
+    await transport.start()
+    const reading = { kind: 'shared', group: 'workers' } as const
+    await transport.subscribe({ channel, types: ['A'], reading }, async () => 'ack')
+    await clock.advance(30_000)
+    const texts = warn.mock.calls.map(([text]) => text)
+    warn.mockRestore()
+    await transport.close()
+    return texts
+  }
+
+  it('FM-B6 warns when it is a worker', async () => {
+    expect(await read('requests')).toEqual([
+      expect.stringContaining('workers has more members than q has partitions (3)'),
+    ])
+  })
+
+  it('says nothing when it is a recorder', async () => {
+    expect(await read('results')).toEqual([])
   })
 })
