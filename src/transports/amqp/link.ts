@@ -41,6 +41,8 @@ export class Link {
   readonly #options: LinkOptions
   readonly #parts = new Set<Part>()
   #connection: AmqpConnection | undefined
+  /** The connection that is open, or being set up: what others say of an alarm is passed over. */
+  #latest: AmqpConnection | undefined
   #isClosed = false
   #attempts = 0
   #cancels = new Set<() => void>()
@@ -114,6 +116,7 @@ export class Link {
 
   async #open(): Promise<void> {
     const connection = await this.#options.connect()
+    this.#latest = connection
     let failure: unknown
     let isGone = false
     const lost = (error: unknown): void => {
@@ -127,16 +130,14 @@ export class Link {
       failure ??= error
     })
     connection.on('close', lost)
-    connection.on('blocked', (reason: unknown) => {
-      this.blocked = unavailable(`RabbitMQ takes no messages at the moment: ${String(reason)}.`)
-      this.#options.health.break(connection, this.blocked)
-    })
+    connection.on('blocked', (reason: unknown) => this.#block(connection, reason))
     connection.on('unblocked', () => this.#unblock(connection))
     try {
       for (const part of this.#parts) await this.#attach(part, connection)
       if (isGone || this.#isClosed) throw unavailable('The connection to RabbitMQ was lost again.', failure)
     } catch (error) {
       for (const part of this.#parts) part.detach(error)
+      this.#giveUp(connection)
       await this.#end(connection)
       throw error
     }
@@ -169,9 +170,22 @@ export class Link {
     await within(part.attach(connection), { ms: ATTACH_MS, late, clock })
   }
 
+  #block(connection: AmqpConnection, reason: unknown): void {
+    if (this.#latest !== connection) return
+    this.blocked = unavailable(`RabbitMQ takes no messages at the moment: ${String(reason)}.`)
+    this.#options.health.break(connection, this.blocked)
+  }
+
   #unblock(connection: AmqpConnection): void {
+    if (this.#latest !== connection) return
     this.blocked = undefined
     this.#options.health.mend(connection)
+  }
+
+  /** It never hears that the alarm is over. */
+  #giveUp(connection: AmqpConnection): void {
+    this.#unblock(connection)
+    if (this.#latest === connection) this.#latest = undefined
   }
 
   #lost(connection: AmqpConnection, cause: unknown): void {
@@ -179,7 +193,7 @@ export class Link {
     this.#connection = undefined
     const error = unavailable('The connection to RabbitMQ is lost.', cause)
     this.#options.health.break(this, error)
-    this.#unblock(connection)
+    this.#giveUp(connection)
     for (const part of this.#parts) part.detach(error)
     if (!this.#isClosed && this.#options.canReconnect) void this.#reconnect()
   }

@@ -178,6 +178,39 @@ describe.skipIf(missing !== undefined)('a RabbitMQ that is killed, starved and s
     await until(() => gateway.isReady, 30_000)
   }, 120_000)
 
+  it('FM-B8 a connection that reads and is made anew in an alarm is of use again once that is over', async () => {
+    const prefix = 'anew'
+    const transport = amqp({ url: node.url, prefix, replay: 'queues' })
+    const gateway = createGateway({ transport, waitMs: 100 })
+    gateway.on('error', () => {})
+    const command = gateway.command({ publish: 'A::Asked', outcomes: { 'A::Done': 'succeeded' } })
+    const worker = createWorker({ transport: amqp({ url: node.url, prefix }) })
+    worker.handle('A::Asked', ({ data }) => ({ type: 'A::Done', data }))
+    await worker.start()
+    await transport.start()
+    const kept = { kind: 'replay', from: 'now', name: 'one' } as const
+    await transport.subscribe({ channel: 'results', types: ['A::Done'], reading: kept }, async () => 'ack')
+    await gateway.start()
+    opened.push(
+      () => worker.close(),
+      () => transport.close(),
+      () => gateway.close(),
+    )
+    await node.keepQueues()
+    await node.control('set_vm_memory_high_watermark', 'absolute', '1MB')
+    try {
+      const lines = (await node.control('list_connections', 'pid', 'client_properties')).trim().split('\n')
+      for (const line of lines.filter((one) => one.includes('anew reading')))
+        await node.control('close_connection', line.split(/\s+/)[0] ?? '', 'test')
+      // The marker of the kept queue blocks the new connection, and the reader behind it is not set up in time.
+      await sleep(14_000)
+    } finally {
+      await node.control('set_vm_memory_high_watermark', '0.4')
+    }
+    await until(() => gateway.isReady, 10_000)
+    expect((await command.request({}, { waitMs: 5000 })).kind).toBe('completed')
+  }, 120_000)
+
   it('says which permission is missing', async () => {
     await node.control('add_user', 'limited', 'secret')
     const url = node.url.replace('guest:guest', 'limited:secret')

@@ -175,6 +175,30 @@ describe('a link to the broker', () => {
     await link.close()
   })
 
+  it('FM-B8 an alarm on a connection that is given up while it is set up ends with it', async () => {
+    const { clock, link, log, wires } = setUp()
+    const one = part(log, 'one')
+    await link.start()
+    await link.add(one)
+    one.attach = async () => {
+      if (wires.length > 2) return
+      wires[1]?.emit('blocked', 'low on memory')
+      throw away()
+    }
+    wires[0]?.emit('close')
+    await clock.advance(3000)
+    expect([wires.length, link.blocked, log.at(-1)]).toEqual([3, undefined, 'up'])
+    // What it still says is about nobody.
+    wires[1]?.emit('blocked', 'low on memory')
+    expect([link.blocked, log.at(-1)]).toEqual([undefined, 'up'])
+    wires[2]?.emit('blocked', 'low on disk')
+    wires[1]?.emit('unblocked')
+    expect(link.blocked?.message).toContain('low on disk')
+    wires[2]?.emit('unblocked')
+    expect([link.blocked, log.at(-1)]).toEqual([undefined, 'up'])
+    await link.close()
+  })
+
   it('the first failure of a start is final, unless it is to wait; what cannot get better is final anyway', async () => {
     const first = setUp()
     first.fail(away())
