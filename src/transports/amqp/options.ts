@@ -120,6 +120,8 @@ function repliesOf({ replies = 'topic', replyTo = 'own', replay = false }: AmqpO
   if (replies === 'direct' && replyTo === 'recorder')
     throw configError('replyTo', replyTo, "'own', as replies: 'direct' come to the one that asked")
   checkReplay(replay)
+  if (replies === 'direct' && replay !== false)
+    throw configError('replay', replay, "false, as replies: 'direct' reach no stream and no queue")
   return { replies, replyTo, replay }
 }
 

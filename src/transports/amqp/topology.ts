@@ -17,6 +17,9 @@ const NO_DELIVERY_LIMIT = 1_000_000_000
 // exchange, and closes the worker's channel when there is none of that name.
 const OWN_QUEUE = /^[A-Za-z0-9_-]+-own-[0-9A-HJKMNP-TV-Z]{26}$/
 
+/** Ends the names of the queues of recorders. */
+const RECORDER = '.recorder'
+
 /** The names of exchanges and queues, and how each is declared. */
 export class Topology {
   readonly #settings: AmqpSettings
@@ -35,7 +38,7 @@ export class Topology {
   /** A name with a new incarnation: what was meant for a predecessor stays away. */
   ownQueue(): string {
     const { prefix, clock } = this.#settings
-    return `${prefix.replaceAll('.', '-')}-own-${createId(clock.now())}`
+    return `${wordOf(prefix)}-own-${createId(clock.now())}`
   }
 
   /** The queue that a group shares; of requests there is one for each type, as members may know different types. */
@@ -61,14 +64,24 @@ export class Topology {
   /** Results are not mandatory: nobody may be interested, and RabbitMQ 3 returns direct replies that it has delivered. */
   resultAddress(type: string, replyTo: string | undefined): Address {
     if (replyTo === undefined) return { exchange: this.results, key: type, mandatory: false }
-    if (OWN_QUEUE.test(replyTo)) return { exchange: this.results, key: `${replyTo}.${type}`, mandatory: false }
-    return { exchange: '', key: replyTo, mandatory: false }
+    const reader = this.#readerOf(replyTo)
+    if (reader === undefined) return { exchange: '', key: replyTo, mandatory: false }
+    return { exchange: this.results, key: `${reader}.${type}`, mandatory: false }
   }
 
   /** What a routing key says of the type: results that are addressed to an instance have its name in front. */
   typeOf(routingKey: string): string {
     const dot = routingKey.indexOf('.')
     return dot > 0 && OWN_QUEUE.test(routingKey.slice(0, dot)) ? routingKey.slice(dot + 1) : routingKey
+  }
+
+  /**
+   * The word that stands for one of our readers in routing keys. What is addressed to it goes through the exchange of
+   * results as well, where streams and kept queues get their copies; other queues are reached by their names alone.
+   */
+  #readerOf(replyTo: string): string | undefined {
+    const isRecorder = replyTo.startsWith(`${this.results}.`) && replyTo.endsWith(RECORDER)
+    return isRecorder || OWN_QUEUE.test(replyTo) ? wordOf(replyTo) : undefined
   }
 
   /** Everything that is published to. */
@@ -105,7 +118,7 @@ export class Topology {
   async declareRecorder(channel: AmqpChannel, queue: string, types: readonly string[]): Promise<QueueState> {
     await this.#resultsExchange(channel)
     const state = await declareQuorum(channel, queue, RESULT_DELIVERY_LIMIT)
-    await this.#bind(channel, queue, this.#recorded(types))
+    await this.#bind(channel, queue, [`${wordOf(queue)}.#`, ...this.#recorded(types)])
     return state
   }
 
@@ -174,6 +187,11 @@ export class Topology {
     const isForeign = this.#settings.results.exchange !== undefined
     await exchange(channel, this.results, isForeign ? 'results.exchange' : undefined)
   }
+}
+
+/** One word of a routing key. */
+function wordOf(name: string): string {
+  return name.replaceAll('.', '-')
 }
 
 /** What others have made, and an option names, is looked at, never declared: it might be of another kind. */

@@ -1,6 +1,7 @@
 import amqplib from 'amqplib'
-import { memoryStore } from 'respond-async'
+import { createGateway, memoryStore } from 'respond-async'
 import { createReadModel, defineProjection } from 'respond-async/read-model'
+import { createWorker } from 'respond-async/worker'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { systemClock } from '../../../src/core/clock.js'
 import { toMessage } from '../../../src/core/event.js'
@@ -87,6 +88,40 @@ describe.skipIf(missing !== undefined)('a replay of a stream', () => {
     expect(ends[0]).toMatchObject({ code: 'ERR_CONFIG', message: expect.stringContaining('ends before offset') })
     await reader.close()
     await transport.check()
+  })
+
+  it.each([
+    ['own', true],
+    ['recorder', true],
+    ['own', 'queues'],
+    ['recorder', 'queues'],
+  ] as const)('FM-C18 has what is answered to replyTo: %s, with replay: %s', async (replyTo, kind) => {
+    const transport = await started({ ...own(), replyTo, replay: kind })
+    const store = memoryStore()
+    const things = createReadModel({ transport, store, projection, instance: 'one', load: async function* () {} })
+    await things.start()
+    const gateway = createGateway({ transport, store })
+    const errors: string[] = []
+    gateway.on('error', ({ code }) => errors.push(code))
+    const command = gateway.command({ publish: 'A::Asked', outcomes: { 'A::Done': 'succeeded' } })
+    // Nobody has declared what comes of it, so that it comes by its address alone.
+    const odd = gateway.command({ publish: 'B::Asked', outcomes: { 'B::Done': 'succeeded' } })
+    const worker = createWorker({ transport })
+    worker.handle('A::Asked', ({ id }) => ({ type: 'A::Done', data: { id } }))
+    worker.handle('B::Asked', () => ({ type: 'B::Odd', data: {} }))
+    await worker.start()
+    await gateway.start()
+    opened.push(
+      () => things.close(),
+      () => worker.close(),
+      () => gateway.close(),
+    )
+    const reply = await command.request({})
+    expect(reply.kind).toBe('completed')
+    await until(async () => (await things.get(reply.operation.id)) !== undefined)
+    await odd.request({}, { waitMs: 0 })
+    // The copy of an instance alone says nothing of it.
+    if (replyTo === 'recorder') await until(() => errors.includes('ERR_UNEXPECTED_RESULT'))
   })
 
   it('makes a read model not ready when its stream is deleted, until it has caught up with the new one', async () => {

@@ -27,6 +27,8 @@ describe('the options of amqp()', () => {
     [{ url, results: { key: 'a' } }, /results of amqp\(\) has no option "key"/],
     [{ url, requests: { deliveryLimit: 0 } }, /^deliveryLimit is 0/],
     [{ url, replies: 'direct', replyTo: 'recorder' }, /^replyTo is "recorder"; allowed is 'own'/],
+    [{ url, replies: 'direct', replay: true }, /^replay is true; allowed is false, as replies: 'direct'/],
+    [{ url, replies: 'direct', replay: 'queues' }, /^replay is "queues"; allowed is false, as replies: 'direct'/],
     [{ url, replay: 'foo' }, /^replay is "foo"; allowed is true, false, 'queues' or/],
     [{ url, replay: null }, /^replay is null/],
     [{ url, replay: { maxage: '1D' } }, /replay of amqp\(\) has no option "maxage"/],
