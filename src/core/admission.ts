@@ -108,11 +108,11 @@ export class Admission {
     const { operationTtlMs: ttlMs, retentionMs } = settings
     const profile = withLifetime(command.definition.profile, ttlMs)
     // One literal, without a spread, which costs several times as much.
-    const request = toMessage(
+    const message = toMessage(
       { id, correlationId: id, type, source, key, headers, tenant, profile, traceparent, tracestate, data: input },
       clock,
     )
-    this.#checkSize(request)
+    const request = this.#fitting(message)
     return {
       id,
       command: type,
@@ -125,6 +125,17 @@ export class Admission {
   }
 
   /** What the broker would refuse for ever must not wait for it in the outbox. */
+  #fitting(request: EventMessage): EventMessage {
+    this.#checkSize(request)
+    const { transport } = this.#parts
+    const excess = transport.excessOf?.(request)
+    if (excess === undefined) return request
+    // W3C Trace Context lets anybody drop a tracestate: no request is refused for it.
+    const lighter = { ...request, tracestate: undefined }
+    if (transport.excessOf?.(lighter) === undefined) return lighter
+    throw new GatewayError('ERR_BODY_TOO_LARGE', `${request.type} is too large: ${excess}`)
+  }
+
   #checkSize(request: EventMessage): void {
     const { transport } = this.#parts
     const { type } = request

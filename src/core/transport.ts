@@ -133,6 +133,11 @@ export interface Transport {
   /** Where more is written for some requests than their body, as their profile adds to it: the size of what is written. */
   writtenBytesOf?(request: EventMessage): number
   /**
+   * What of a request, beside its body, is more than the broker takes, such as its key and headers: a sentence, or
+   * undefined when all of it fits. Such a request is refused before anything is written; a `tracestate` is left out first.
+   */
+  excessOf?(request: EventMessage): string | undefined
+  /**
    * Asks the broker for what `maxBodyBytesOf` does not know yet of a type, and rejects when that cannot be asked;
    * undefined where there is nothing to ask. Requests of the type wait for it.
    */

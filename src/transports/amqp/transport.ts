@@ -11,9 +11,11 @@ import type {
   TransportListener,
 } from '../../core/transport.js'
 import { writtenBytes } from '../profiles/amqp.js'
+import type { AmqpContent } from '../profiles/amqp-wire.js'
 import { unavailable } from './failures.js'
+import { excessIn, headLimit } from './head.js'
 import type { AmqpSettings } from './options.js'
-import { DIRECT } from './publisher.js'
+import { type Address, DIRECT } from './publisher.js'
 import { Running, type Shared } from './running.js'
 import { parse, subscribe } from './subscribe.js'
 import { Topology } from './topology.js'
@@ -39,6 +41,8 @@ const MISSING = {
   own: "with wake: 'store' a gateway has no queue of its own; set replyTo: 'recorder' of amqp().",
   recorder: "replyTo: 'recorder' of amqp() needs a store, given to the gateway by its option store.",
 } as const
+
+const NOTHING = new Uint8Array(0)
 
 /** The transport behind `amqp()`. */
 export class RabbitTransport implements AmqpTransport {
@@ -66,6 +70,14 @@ export class RabbitTransport implements AmqpTransport {
 
   writtenBytesOf(request: EventMessage): number {
     return writtenBytes(request)
+  }
+
+  excessOf(request: EventMessage): string | undefined {
+    const { settings, topology } = this.#shared
+    // The envelope of nest() would copy the body.
+    const isNest = request.profile?.name === 'nest'
+    const content = settings.binding.write(isNest ? { ...request, body: NOTHING } : request)
+    return this.#excessIn(content, topology.requestAddress(request.type))
   }
 
   get counters(): AmqpCounters {
@@ -120,10 +132,10 @@ export class RabbitTransport implements AmqpTransport {
       const content = settings.binding.write(isRequest ? this.#addressed(message) : message)
       if (content.body.length > this.maxBodyBytes) throw tooLarge(message.type, content.body.length, this.maxBodyBytes)
       const { type } = message
-      return publisher.publish(
-        content,
-        isRequest ? topology.requestAddress(type) : topology.resultAddress(type, replyTo),
-      )
+      const address = isRequest ? topology.requestAddress(type) : topology.resultAddress(type, replyTo)
+      const excess = this.#excessIn(content, address)
+      if (excess !== undefined) throw refused(`${type}: ${excess}`)
+      return publisher.publish(content, address)
     } catch (error) {
       return Promise.reject(error)
     }
@@ -131,6 +143,10 @@ export class RabbitTransport implements AmqpTransport {
 
   async subscribe(subscription: Subscription, onMessage: MessageHandler): Promise<Reader> {
     return subscribe({ subscription, onMessage }, this.#opened(), this.#shared)
+  }
+
+  #excessIn(content: AmqpContent, { key }: Address): string | undefined {
+    return excessIn(content, key, headLimit(this.#running?.publishing.connection))
   }
 
   /** A request that does not say where its results are to go gets the address of this instance. */
@@ -169,6 +185,9 @@ export class RabbitTransport implements AmqpTransport {
 }
 
 function tooLarge(type: string, size: number, limit: number): GatewayError {
-  const text = `${type} has a body of ${size} bytes; RabbitMQ takes ${limit} (option maxBodyBytes).`
+  return refused(`${type} has a body of ${size} bytes; RabbitMQ takes ${limit} (option maxBodyBytes).`)
+}
+
+function refused(text: string): GatewayError {
   return new GatewayError('ERR_PUBLISH_REJECTED', text, { outcome: 'not-accepted', isTooLarge: true })
 }

@@ -5,7 +5,7 @@ import { createGateway, memoryStore } from 'respond-async'
 import { createWorker } from 'respond-async/worker'
 import { afterAll, afterEach, describe, expect, it } from 'vitest'
 import { systemClock } from '../../../src/core/clock.js'
-import { toMessage } from '../../../src/core/event.js'
+import { type EventMessage, toMessage } from '../../../src/core/event.js'
 import type { Transport } from '../../../src/core/transport.js'
 import { until } from '../../../src/testing/contract.js'
 import {
@@ -430,6 +430,42 @@ describe.skipIf(missing !== undefined)('RabbitMQ in bad weather', () => {
     opened.push(() => gateway.close())
     await expect(command.request({ text: 'x'.repeat(1000) })).rejects.toMatchObject({ code: 'ERR_BODY_TOO_LARGE' })
     expect(gateway.counters).toMatchObject({ created: 0, open: 0 })
+  })
+
+  it.each([true, false])('FM-B13 amqplib 0.10.0: no header costs the connection (by url: %s)', async (byUrl) => {
+    const old = new RecordingClient(amqplib010 as unknown as AmqpClient)
+    const prefix = uniquePrefix()
+    const connection = () => old.connect(AMQP_URL)
+    const transport = byUrl ? make({ prefix, client: old }) : amqp({ prefix, connection })
+    const told: string[] = []
+    await transport.start({ down: () => told.push('down'), up: () => told.push('up') })
+    const gateway = createGateway({ transport, store: memoryStore() })
+    const command = gateway.command({ publish: 'A::Asked', outcomes: { 'A::Done': 'succeeded' } })
+    await gateway.start()
+    opened.push(
+      () => old.cleanUp(),
+      () => transport.close(),
+      () => gateway.close({ drainMs: 0 }),
+    )
+    const seen: EventMessage[] = []
+    const workers = { kind: 'shared', group: 'workers' } as const
+    await transport.subscribe({ channel: 'requests', types: ['A::Asked'], reading: workers }, async (message) => {
+      seen.push(message)
+      return 'ack'
+    })
+    const tracestate = Array.from({ length: 30 }, (_, n) => `v${n}=${'x'.repeat(150)}`).join(',')
+    const traceparent = `00-${'a'.repeat(32)}-${'b'.repeat(16)}-01`
+    await command.request({}, { waitMs: 0, traceparent, tracestate })
+    await until(() => seen.length === 1)
+    expect(seen[0]?.tracestate).toBe(byUrl ? tracestate : undefined)
+    const large = (bytes: number) => command.request({}, { waitMs: 0, headers: { large: 'x'.repeat(bytes) } })
+    if (byUrl) await large(5000)
+    for (const bytes of [byUrl ? 64_000 : 5000, 140_000])
+      await expect(large(bytes)).rejects.toMatchObject({ code: 'ERR_BODY_TOO_LARGE' })
+    const result = transport.publish(event('A::Done', { key: 'x'.repeat(64_000) }), { channel: 'results' })
+    await expect(result).rejects.toMatchObject({ code: 'ERR_PUBLISH_REJECTED', details: { isTooLarge: true } })
+    await until(() => seen.length === (byUrl ? 2 : 1))
+    expect(told).toEqual([])
   })
 
   it.each(['topic', 'direct'] as const)('requests are answered, with replies: %s', async (replies) => {

@@ -38,6 +38,28 @@ describe('a broker with a limit for bodies', () => {
     await gateway.close({ drainMs: 0 })
   })
 
+  it('FM-B13 one whose key or headers are too large is refused before anything is written', async () => {
+    const excessOf: Transport['excessOf'] = ({ headers }) => (headers['a'] === undefined ? undefined : 'Far too much.')
+    const { gateway, command } = await start(10, { excessOf })
+    const refused = command.request('1', { headers: { a: 'b' } })
+    await expect(refused).rejects.toMatchObject({
+      code: 'ERR_BODY_TOO_LARGE',
+      message: expect.stringContaining('Far too much'),
+    })
+    expect(gateway.counters).toMatchObject({ created: 0, open: 0, pending: 0 })
+    expect(await command.request('1', { waitMs: 0 })).toMatchObject({ kind: 'accepted' })
+    await gateway.close({ drainMs: 0 })
+  })
+
+  it('FM-B13 none is refused for its tracestate, which is left out where it does not fit', async () => {
+    const excessOf: Transport['excessOf'] = ({ tracestate }) => (tracestate === undefined ? undefined : 'Far too much.')
+    const { gateway, command } = await start(10, { excessOf })
+    const traceparent = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01'
+    const { operation } = await command.request('1', { waitMs: 0, traceparent, tracestate: 'a=b' })
+    expect(operation.request).toMatchObject({ tracestate: undefined, traceparent: expect.stringContaining('4bf92f') })
+    await gateway.close({ drainMs: 0 })
+  })
+
   it('one that just fits is taken', async () => {
     const { gateway, command } = await start(10)
     expect(await command.request('12345678', { waitMs: 0 })).toMatchObject({ kind: 'accepted' })
