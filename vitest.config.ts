@@ -20,7 +20,7 @@ const ON_SERVERS = [
 
 /** Those that take their time: brokers that are killed and started again, workers of other stacks, processes by the dozen. */
 const LONG_ON_SERVERS = [
-  'test/integration/amqp/{node,example,shared-copy}.test.ts',
+  'test/integration/amqp/{alarm,node,example,shared-copy}.test.ts',
   'test/integration/kafka/{groups,restart,release-4,start}.test.ts',
   'test/integration/{postgres,redis}/growth.test.ts',
   'test/integration/redis/start.test.ts',

@@ -63,8 +63,8 @@ export interface ErrorDetails {
   readonly isFinal?: boolean
   /** True when the operation is not kept, so that a retry cannot be told from another request. */
   readonly isForgotten?: boolean
-  /** True when the broker does not take a message of this size, however often it is published. */
-  readonly isTooLarge?: boolean
+  /** True when the broker will not take this message, however often it is published. */
+  readonly isPermanent?: boolean
   /** Response headers that the error's answer must have, such as `allow` or `accept`. */
   readonly headers?: Readonly<Record<string, string>>
 }

@@ -156,7 +156,8 @@ export interface Transport {
   /**
    * Resolves once the broker has taken responsibility for the message.
    * Rejects with ERR_PUBLISH_REJECTED or ERR_TRANSPORT_UNAVAILABLE when it certainly has not; after any other
-   * rejection the message may be on its way.
+   * rejection the message may be on its way. A worker publishes its results again until they are taken, but for those
+   * refused with `isPermanent` in the details, or with a code that is not retryable.
    */
   publish(message: EventMessage, options: PublishOptions): Promise<void>
   /** Resolves once the reader is positioned: what is published afterwards will reach it. */

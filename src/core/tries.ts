@@ -4,7 +4,7 @@ import { toGatewayError } from './errors.js'
 const FIRST_PAUSE_MS = 10
 const LONGEST_PAUSE_MS = 1000
 
-/** Makes calls of a store again that it could not answer for now, while what comes behind them waits. */
+/** Makes calls of a store or a broker again that it could not answer for now, while what comes behind them waits. */
 export class Tries {
   readonly #clock: Clock
   readonly #pauses = new Set<() => void>()
@@ -28,7 +28,7 @@ export class Tries {
    * Makes a call again after 10 ms, 20 ms, up to 1 s, until it succeeds. Rejects with its last error when that will not
    * pass, when there is no use in the call any more, or when this is closed.
    */
-  async until<T>(call: () => Promise<T>, isUseless: () => Promise<boolean>): Promise<T> {
+  async until<T>(call: () => Promise<T>, isUseless = async () => false): Promise<T> {
     for (let attempt = 0; ; attempt += 1) {
       try {
         return await call()

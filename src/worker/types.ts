@@ -94,9 +94,12 @@ export interface WorkerEvents {
   handled: Answered
   /** An attempt has failed and is repeated after `delayMs`. */
   retry: { readonly request: EventMessage; readonly attempt: number; readonly delayMs: number; readonly error: unknown }
-  /** The request could not be carried out: its failure event answers it, and the broker puts it aside. */
+  /**
+   * The request could not be carried out, or the broker will never take its results: its failure event answers it, or
+   * none where that is refused too, and the broker puts it aside.
+   */
   parked: Answered
-  /** The request was not finished, or could not be answered; the broker delivers it again. */
+  /** The request was not finished, or not answered, before the close; the broker delivers it again. */
   requeued: { readonly request: EventMessage; readonly error: unknown }
   error: GatewayError
 }
@@ -119,7 +122,7 @@ export interface Worker<Events> {
   on<Name extends keyof WorkerEvents>(name: Name, listener: (payload: WorkerEvents[Name]) => void): this
   /** Resolves once requests are being read. */
   start(): Promise<void>
-  /** Takes no more requests, waits for the running handlers, then gives back what is not finished. */
+  /** Takes no more requests, waits for the running handlers and their results, then gives back what is not finished. */
   close(options?: { readonly drainMs?: number }): Promise<void>
   [Symbol.asyncDispose](): Promise<void>
 }

@@ -1,8 +1,10 @@
 import { EventEmitter } from 'eventemitter3'
-import { type ErrorCode, GatewayError, isGatewayError, toGatewayError } from '../core/errors.js'
+import { type ErrorCode, GatewayError, toGatewayError } from '../core/errors.js'
 import type { EventMessage } from '../core/event.js'
 import { checkListener } from '../core/options.js'
+import type { RecordSpace } from '../core/store.js'
 import type { Delivery, Reader, Settlement } from '../core/transport.js'
+import { Tries } from '../core/tries.js'
 import { type AnyEvents, Attempts, type Handling } from './attempts.js'
 import { type Answer, findAnswer, keepAnswer } from './dedupe.js'
 import { checkHandling, type WorkerSettings } from './settings.js'
@@ -18,6 +20,7 @@ export class EventWorker implements Worker<AnyEvents> {
   readonly #emitter = new EventEmitter<string>()
   readonly #warned = new Set<ErrorCode>()
   readonly #waits: Waits
+  readonly #tries: Tries
   readonly #attempts: Attempts
   readonly #opened: Pick<Reader, 'close'>[] = []
   #started: Promise<void> | undefined
@@ -26,6 +29,7 @@ export class EventWorker implements Worker<AnyEvents> {
   constructor(settings: WorkerSettings) {
     this.#settings = settings
     this.#waits = new Waits(settings.clock)
+    this.#tries = new Tries(settings.clock)
     this.#attempts = new Attempts({ settings, waits: this.#waits, note: (name, payload) => this.#note(name, payload) })
   }
 
@@ -79,10 +83,15 @@ export class EventWorker implements Worker<AnyEvents> {
   }
 
   async #close(drainMs: number): Promise<void> {
-    const cancel = this.#settings.clock.setTimer(() => this.#waits.end('work'), drainMs)
+    const cancel = this.#settings.clock.setTimer(() => this.#giveUp(), drainMs)
     this.#waits.end('pause')
     await this.#release()
     cancel()
+  }
+
+  #giveUp(): void {
+    this.#tries.close()
+    this.#waits.end('work')
   }
 
   /** Closes what was opened, the reader first; one that fails is reported and does not stop the others. */
@@ -98,8 +107,9 @@ export class EventWorker implements Worker<AnyEvents> {
     } catch (error) {
       this.#note('requeued', { request, error })
       const reported = toGatewayError(error)
-      if (reported.code !== 'ERR_CLOSED') this.#note('error', reported)
-      // What cannot be reached is not asked again at once.
+      // What may pass was told when it was tried for the first time.
+      if (!reported.retryable) this.#note('error', reported)
+      // What is refused is not asked again at once.
       await this.#waits.pause(this.#attempts.backoffMs(attempt - 1)).catch(() => {})
       return 'requeue'
     }
@@ -110,40 +120,60 @@ export class EventWorker implements Worker<AnyEvents> {
     const handling = this.#handlers.get(request.type)
     if (handling === undefined) return 'park'
     const key = `worker/${group}/${request.id}`
-    const known = store && (await this.#waits.until(() => findAnswer(store.records, key)))
+    const known = store && (await this.#untilDone(() => findAnswer(store.records, key), 'ERR_STORE_UNAVAILABLE'))
     const made = known ?? (await this.#attempts.answer({ request, handling, delivered }))
-    const answer =
-      store && !known ? await this.#waits.until(() => keepAnswer(store.records, made, { key, ttlMs })) : made
+    const keep = (space: RecordSpace) => keepAnswer(space, made, { key, ttlMs })
+    const answer = store && !known ? await this.#untilDone(() => keep(store.records), 'ERR_STORE_UNAVAILABLE') : made
     const sent = await this.#publish(request, answer, handling)
-    const replayed = known !== undefined || answer !== made
+    // Not by identity: what was kept by a call that seemed to fail is read back.
+    const replayed = known !== undefined || answer.results[0]?.id !== made.results[0]?.id
     this.#note(sent.park ? 'parked' : 'handled', { request, results: sent.results, replayed })
     return sent.park ? 'park' : 'ack'
   }
 
-  /** Gives what was published: of results that are too large for the broker only that the request has failed. */
+  /** Gives what was published: of results that the broker will never take only that the request has failed, if it can. */
   async #publish(request: EventMessage, answer: Answer, handling: Handling): Promise<Answer> {
     const answers = [
       () => answer,
       (error: unknown) => this.#attempts.fail({ request, handling }, { error, reason: 'error' }),
       () => this.#attempts.generalFailure(request),
     ]
-    let failure: unknown
+    let refusal: GatewayError | undefined
     for (const next of answers) {
-      const tried = await next(failure)
-      try {
-        for (const result of tried.results) await this.#send(request, result)
-        return tried
-      } catch (error) {
-        if (!(isGatewayError(error) && error.details.isTooLarge)) throw error
-        failure = error
-      }
+      const tried = await next(refusal)
+      refusal = await this.#send(request, tried.results)
+      if (refusal === undefined) return tried
     }
-    throw failure
+    return { results: [], park: true }
   }
 
-  #send(request: EventMessage, result: EventMessage): Promise<void> {
-    const to = { channel: 'results', replyTo: request.replyTo } as const
-    return this.#waits.until(() => this.#settings.transport.publish(result, to))
+  /** Publishes results in their order; resolves to why the broker will never take one of them. */
+  async #send({ replyTo }: EventMessage, results: readonly EventMessage[]): Promise<GatewayError | undefined> {
+    const { transport } = this.#settings
+    for (const result of results) {
+      const publish = async () => transport.publish(result, { channel: 'results', replyTo })
+      const refusal = await this.#untilDone(() => publish().then(nothing, toRefusal), 'ERR_PUBLISH_UNCONFIRMED')
+      if (refusal !== undefined) return refusal
+    }
+    return undefined
+  }
+
+  /**
+   * Makes a call again until it is answered, so that what the handler has done counts, and is not done again: a broker
+   * that gives the request back to us counts how often. Its first failure is told.
+   */
+  #untilDone<T>(call: () => Promise<T>, code: ErrorCode): Promise<T> {
+    let isTold = false
+    return this.#tries.until(async () => {
+      try {
+        return await this.#waits.until(call)
+      } catch (cause) {
+        const error = toGatewayError(cause, code)
+        if (!isTold && error.retryable && !this.#tries.isClosed) this.#note('error', error)
+        isTold = true
+        throw error
+      }
+    })
   }
 
   /** Listeners that throw disturb nothing, and errors that nobody hears become warnings, once for each code. */
@@ -160,3 +190,12 @@ export class EventWorker implements Worker<AnyEvents> {
     }
   }
 }
+
+/** Passes on what may pass. */
+function toRefusal(cause: unknown): GatewayError {
+  const error = toGatewayError(cause, 'ERR_PUBLISH_UNCONFIRMED')
+  if (error.retryable && !error.details.isPermanent) throw error
+  return error
+}
+
+function nothing(): undefined {}

@@ -139,7 +139,7 @@ export class Publisher implements Part {
     for (const one of refused) {
       this.#pending.delete(one)
       const text = `A body of ${one.content.body.length} bytes is too large: RabbitMQ takes ${limit}.`
-      one.reject(rejected(text, { cause: error, isTooLarge: true }))
+      one.reject(rejected(text, { cause: error, isPermanent: true }))
     }
     return true
   }

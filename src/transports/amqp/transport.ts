@@ -189,5 +189,5 @@ function tooLarge(type: string, size: number, limit: number): GatewayError {
 }
 
 function refused(text: string): GatewayError {
-  return new GatewayError('ERR_PUBLISH_REJECTED', text, { outcome: 'not-accepted', isTooLarge: true })
+  return new GatewayError('ERR_PUBLISH_REJECTED', text, { outcome: 'not-accepted', isPermanent: true })
 }

@@ -38,14 +38,14 @@ export type Refusal = 'unavailable' | 'missing' | 'rejected' | 'unknown'
 /** A produce call that failed: `unknown` means that its records may have been written, the others that they were not. */
 export class ProduceError extends Error {
   readonly refusal: Refusal
-  /** True when a record is larger than its topic takes. */
-  readonly isTooLarge: boolean
+  /** True when its topic will never take a record as this one is: too large, or without the key that it needs. */
+  readonly isPermanent: boolean
 
-  constructor(refusal: Refusal, cause: unknown, isTooLarge = false) {
+  constructor(refusal: Refusal, cause: unknown, isPermanent = false) {
     super(cause instanceof Error ? cause.message : String(cause), { cause })
     this.name = 'ProduceError'
     this.refusal = refusal
-    this.isTooLarge = isTooLarge
+    this.isPermanent = isPermanent
   }
 }
 

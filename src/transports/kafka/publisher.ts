@@ -127,15 +127,15 @@ export class Publisher {
   /** The two certain codes only when the record was certainly not written. */
   #toPublishError(error: unknown, topic: string): unknown {
     if (!(error instanceof ProduceError) || error.refusal === 'unknown') return error
-    const { cause, isTooLarge, refusal } = error
+    const { cause, isPermanent, refusal } = error
     if (refusal === 'unavailable') {
       const text = `No Kafka broker can be reached to write to ${topic}.`
       return new GatewayError('ERR_TRANSPORT_UNAVAILABLE', text, { cause, outcome: 'not-accepted' })
     }
-    if (refusal === 'missing' || isTooLarge) this.#parts.refusedBy(topic)
+    if (refusal === 'missing' || isPermanent) this.#parts.refusedBy(topic)
     const text =
       refusal === 'missing' ? noTopic(topic) : `Kafka did not take a message for the topic ${topic}: ${error.message}`
-    return new GatewayError('ERR_PUBLISH_REJECTED', text, { cause, isTooLarge, outcome: 'not-accepted' })
+    return new GatewayError('ERR_PUBLISH_REJECTED', text, { cause, isPermanent, outcome: 'not-accepted' })
   }
 }
 

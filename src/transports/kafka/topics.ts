@@ -125,10 +125,13 @@ export class Topics {
     this.#facts.delete(topic)
   }
 
-  /** Looks a topic up, for all who ask at the same time at once, unless it has been found already. */
+  /**
+   * Looks a topic up, for all who ask at the same time at once, unless it has been found already. Undefined also for
+   * what no topic can be called, of which brokers do not say that it is not there.
+   */
   find(topic: string, client: Pick<KafkaClient, 'describe'>): Promise<TopicFacts | undefined> {
     const known = this.#facts.get(topic)
-    if (known !== undefined) return Promise.resolve(known)
+    if (known !== undefined || !isTopic(topic)) return Promise.resolve(known)
     const asked = this.#asked.get(topic) ?? this.#findAnew(topic, client)
     this.#asked.set(topic, asked)
     return asked

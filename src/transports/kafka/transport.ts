@@ -154,10 +154,10 @@ export class KafkaTransport implements Transport {
     const { maxBodyBytes } = this.#settings
     if (body.byteLength > maxBodyBytes) {
       const text = `The body of ${type} has ${body.byteLength} bytes, more than maxBodyBytes (${maxBodyBytes}).`
-      throw refused(text, { isTooLarge: true })
+      throw refused(text, { isPermanent: true })
     }
     const topic = channel === 'results' ? this.#topics.ofResult(type, replyTo) : this.#topics.ofRequest(type)
-    if (topic === undefined) throw refused(`topics.${channel} has no topic for ${type}.`)
+    if (topic === undefined) throw refused(`topics.${channel} has no topic for ${type}.`, { isPermanent: true })
     return topic
   }
 
@@ -230,7 +230,7 @@ export class KafkaTransport implements Transport {
       const text = `No Kafka broker can be reached to look up the topic ${topic}.`
       throw new GatewayError('ERR_TRANSPORT_UNAVAILABLE', text, { cause, outcome: 'not-accepted' })
     })
-    if (facts === undefined) throw refused(noTopic(topic))
+    if (facts === undefined) throw refused(noTopic(topic), { isPermanent: true })
   }
 
   #warn(text: string, cause?: unknown): void {

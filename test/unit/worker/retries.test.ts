@@ -1,6 +1,6 @@
 import { describe, expect, it, vi } from 'vitest'
-import { GatewayError } from '../../../src/core/errors.js'
-import { ALL_PAUSES_MS, ada, brief, made, setup, withPublish } from './setup.js'
+import type { GatewayError } from '../../../src/core/errors.js'
+import { ALL_PAUSES_MS, ada, brief, made, setup } from './setup.js'
 
 const FAILED = { reason: 'error', message: 'The request could not be carried out.' }
 
@@ -128,59 +128,6 @@ describe('retries', () => {
     expect(told.retry).toHaveLength(1)
     expect(brief(results)).toEqual([['Made', { id: '1' }]])
     expect(clock.pending).toBe(0)
-  })
-
-  it('requeues, and does not park, when the results cannot be published', async () => {
-    let refused = 2
-    const { worker, told, broker, results, send, clock } = await setup({}, (transport) =>
-      withPublish(transport, (message, options) => {
-        refused -= 1
-        if (refused >= 0) throw new GatewayError('ERR_PUBLISH_REJECTED', 'full')
-        return transport.publish(message, options)
-      }),
-    )
-    const attempts: number[] = []
-    await worker
-      .handle('Requested', ({ attempt }) => {
-        attempts.push(attempt)
-        return made
-      })
-      .start()
-    const request = await send()
-    await clock.advance(1000)
-    expect(attempts).toEqual([1, 2, 3])
-    expect(brief(results)).toEqual([['Made', { id: '1' }]])
-    expect(broker.parked).toEqual([])
-    const requeued = { request: { id: request.id }, error: { code: 'ERR_PUBLISH_REJECTED' } }
-    expect(told.requeued).toMatchObject([requeued, requeued])
-    expect(told.error).toMatchObject([{ code: 'ERR_PUBLISH_REJECTED' }, { code: 'ERR_PUBLISH_REJECTED' }])
-  })
-
-  it('holds a request for a while before it requeues it, so that what is out of reach is left in peace', async () => {
-    const random = vi.spyOn(Math, 'random').mockReturnValue(1)
-    const { worker, told, send, clock } = await setup({ retries: { backoffMs: 5000 } }, (transport) =>
-      withPublish(transport, () => Promise.reject(new Error('down'))),
-    )
-    const handler = vi.fn(() => made)
-    await worker.handle('Requested', handler).start()
-    await send()
-    expect(told.requeued).toHaveLength(1)
-    await clock.advance(4999)
-    expect(handler).toHaveBeenCalledOnce()
-    await clock.advance(1000)
-    expect(handler).toHaveBeenCalledTimes(2)
-    await worker.close()
-    random.mockRestore()
-  })
-
-  it('requeues when the failure event cannot be published', async () => {
-    const { worker, told, broker, send } = await setup({ retries: { attempts: 1 } }, (transport) =>
-      withPublish(transport, () => Promise.reject(new Error('confirm lost'))),
-    )
-    await worker.handle('Requested', () => Promise.reject(new Error('no'))).start()
-    await send()
-    expect(broker.parked).toEqual([])
-    expect(told.requeued).toHaveLength(1)
   })
 })
 

@@ -14,7 +14,8 @@ const NO_LEADER = new Set(['KafkaJSBrokerNotFound', 'KafkaJSMetadataNotLoaded', 
 
 /** Brokers append before they count the replicas that have it, and time out while they wait for them. */
 const MAY_BE_WRITTEN = new Set(['REQUEST_TIMED_OUT', 'NOT_ENOUGH_REPLICAS_AFTER_APPEND', 'UNKNOWN'])
-const TOO_LARGE = new Set(['MESSAGE_TOO_LARGE', 'RECORD_LIST_TOO_LARGE'])
+/** What never goes away: a record that is too large, has no key for a compacted topic, or a time far from the broker's. */
+const PERMANENT = new Set(['MESSAGE_TOO_LARGE', 'RECORD_LIST_TOO_LARGE', 'INVALID_RECORD', 'INVALID_TIMESTAMP'])
 const PASSING = new Set([
   'LEADER_NOT_AVAILABLE',
   'NOT_LEADER_FOR_PARTITION',
@@ -37,7 +38,7 @@ export function isMissing(error: unknown): boolean {
 export function toProduceError(error: unknown): ProduceError {
   const inner = innermost(error as ClientError)
   const refusal = isMissing(inner) ? 'missing' : refusalOf(inner)
-  return new ProduceError(refusal, error, TOO_LARGE.has(inner.type ?? ''))
+  return new ProduceError(refusal, error, PERMANENT.has(inner.type ?? ''))
 }
 
 /** kafkajs wraps what has failed in what it has tried. */

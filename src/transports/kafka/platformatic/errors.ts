@@ -27,10 +27,13 @@ const PASSING = new Set([
   'FENCED_LEADER_EPOCH',
 ])
 
+/** What never goes away: a record that is too large, has no key for a compacted topic, or a time far from the broker's. */
+const PERMANENT = ['MESSAGE_TOO_LARGE', 'RECORD_LIST_TOO_LARGE', 'INVALID_RECORD', 'INVALID_TIMESTAMP']
+
 /** Says of a failed produce call what is certain. */
 export function toProduceError(error: unknown): ProduceError {
-  const isTooLarge = ['MESSAGE_TOO_LARGE', 'RECORD_LIST_TOO_LARGE'].some((apiId) => isApiError(error, apiId))
-  return new ProduceError(refusalOf(error as ClientError), error, isTooLarge)
+  const isPermanent = PERMANENT.some((apiId) => isApiError(error, apiId))
+  return new ProduceError(refusalOf(error as ClientError), error, isPermanent)
 }
 
 const ORDER: readonly Refusal[] = ['unknown', 'rejected', 'missing']

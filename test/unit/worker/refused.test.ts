@@ -1,5 +1,5 @@
 import { memoryStore } from 'respond-async'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { GatewayError } from '../../../src/core/errors.js'
 import { brief, made, setup, withPublish } from './setup.js'
 
@@ -12,13 +12,13 @@ function setupWith(types: readonly string[], options: Parameters<typeof setup>[0
     withPublish(transport, async (message, to) => {
       if (!types.includes(message.type)) return transport.publish(message, to)
       refused.push(message.type)
-      throw new GatewayError('ERR_PUBLISH_REJECTED', 'too large', { outcome: 'not-accepted', isTooLarge: true })
+      throw new GatewayError('ERR_PUBLISH_REJECTED', 'too large', { outcome: 'not-accepted', isPermanent: true })
     })
   return setup(options, wrap).then((world) => ({ ...world, refused }))
 }
 
-describe('a result that is larger than the broker takes', () => {
-  it('B13 is a failure at once: the handler runs once, and the request is parked, counted and reported', async () => {
+describe('a result that the broker will never take', () => {
+  it('FM-B13 is a failure at once: the handler runs once, and the request is parked, counted and reported', async () => {
     const { worker, told, broker, results, send, clock } = await setupWith(['Made'])
     let runs = 0
     const handler = () => {
@@ -57,11 +57,32 @@ describe('a result that is larger than the broker takes', () => {
     expect(told.parked.map(({ replayed }) => replayed)).toEqual([false, true])
   })
 
-  it('ends as any other request that cannot be answered when not even its failure is taken', async () => {
-    const { worker, told, send, refused } = await setupWith(['Made', 'Requested::Failed'])
-    await worker.handle('Requested', () => made).start()
+  it('FM-B13 parks the request, and says nothing, when not even its failure is taken', async () => {
+    const { worker, told, send, refused, broker, clock } = await setupWith(['Made', 'Requested::Failed'])
+    const handler = vi.fn(() => made)
+    await worker.handle('Requested', handler).start()
     await send()
-    expect(refused.slice(0, 3)).toEqual(['Made', 'Requested::Failed', 'Requested::Failed'])
-    expect(told.requeued.length).toBeGreaterThan(0)
+    await clock.advance(60_000)
+    expect(refused).toEqual(['Made', 'Requested::Failed', 'Requested::Failed'])
+    expect(handler).toHaveBeenCalledOnce()
+    expect(told.parked).toMatchObject([{ results: [] }])
+    expect(told.error).toHaveLength(1)
+    expect([told.requeued, broker.parked.length]).toEqual([[], 1])
+  })
+
+  it('FM-B13 is told from what it takes later: also a message that cannot be written is refused for good', async () => {
+    const { worker, told, results, broker, send } = await setup({}, (transport) =>
+      withPublish(transport, async (message, to) => {
+        if (message.type !== 'Made') return transport.publish(message, to)
+        throw new GatewayError('ERR_INVALID_INPUT', 'The message cannot be written as an AMQP message.')
+      }),
+    )
+    const handler = vi.fn(() => made)
+    await worker.handle('Requested', handler).start()
+    await send()
+    expect(handler).toHaveBeenCalledOnce()
+    expect(brief(results)).toEqual([GENERAL])
+    expect(told.error).toMatchObject([{ code: 'ERR_INVALID_INPUT' }])
+    expect(broker.parked).toHaveLength(1)
   })
 })
