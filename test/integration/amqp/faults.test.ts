@@ -463,9 +463,31 @@ describe.skipIf(missing !== undefined)('RabbitMQ in bad weather', () => {
     for (const bytes of [byUrl ? 64_000 : 5000, 140_000])
       await expect(large(bytes)).rejects.toMatchObject({ code: 'ERR_BODY_TOO_LARGE' })
     const result = transport.publish(event('A::Done', { key: 'x'.repeat(64_000) }), { channel: 'results' })
-    await expect(result).rejects.toMatchObject({ code: 'ERR_PUBLISH_REJECTED', details: { isTooLarge: true } })
+    await expect(result).rejects.toMatchObject({ code: 'ERR_PUBLISH_REJECTED', details: { isPermanent: true } })
     await until(() => seen.length === (byUrl ? 2 : 1))
     expect(told).toEqual([])
+  })
+
+  it('FM-B13 a result whose headers cannot be written is a failure at once, and its request is parked', async () => {
+    const prefix = uniquePrefix()
+    const gateway = createGateway({ transport: make({ prefix }), store: memoryStore(), waitMs: 20_000 })
+    const command = gateway.command({ publish: 'A::Asked', outcomes: { 'A::Done': 'succeeded' } })
+    const worker = createWorker({ transport: make({ prefix }) })
+    const errors: string[] = []
+    let runs = 0
+    worker.on('error', ({ code }) => errors.push(code))
+    worker.handle('A::Asked', () => {
+      runs += 1
+      return { type: 'A::Done', data: {}, headers: { trail: 'x'.repeat(70_000) } }
+    })
+    await worker.start()
+    await gateway.start()
+    opened.push(
+      () => worker.close(),
+      () => gateway.close(),
+    )
+    expect(await command.request({})).toMatchObject({ kind: 'completed', event: { type: 'A::Asked::Failed' } })
+    expect([runs, errors]).toEqual([1, ['ERR_INVALID_INPUT']])
   })
 
   it.each(['topic', 'direct'] as const)('requests are answered, with replies: %s', async (replies) => {

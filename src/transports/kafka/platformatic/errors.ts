@@ -52,9 +52,12 @@ function refusalOfLeaf({ message, apiId }: ClientError): Refusal {
   return PASSING.has(apiId) ? 'unavailable' : 'rejected'
 }
 
-/** The errors inside an error that stands for several. */
+/** The errors inside an error that stands for several; the client adds one to INVALID_RECORD that says nothing. */
 function leavesOf(error: ClientError): ClientError[] {
-  return error.errors === undefined || error.errors.length === 0 ? [error] : error.errors.flatMap(leavesOf)
+  if (error.errors === undefined || error.errors.length === 0) return [error]
+  const leaves = error.errors.flatMap(leavesOf)
+  const isInvalid = leaves.some(({ apiId }) => apiId === 'INVALID_RECORD')
+  return isInvalid ? leaves.filter(({ apiId }) => apiId !== 'UNKNOWN_SERVER_ERROR') : leaves
 }
 
 /** True when a broker has answered with this error. */

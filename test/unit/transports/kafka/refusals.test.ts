@@ -18,6 +18,16 @@ describe('what Kafka refuses for good', () => {
     expect([kafkajs.isPermanent, platformatic.isPermanent]).toEqual([isPermanent, isPermanent])
   })
 
+  it('is certain although @platformatic/kafka adds an error to it that says nothing', () => {
+    const make = (apiId: string) => Object.assign(new Error('refused'), { apiId })
+    const errors = [make('UNKNOWN_SERVER_ERROR'), make('INVALID_RECORD')]
+    expect(ofPlatformatic(Object.assign(new Error('several'), { errors }))).toMatchObject({ refusal: 'rejected' })
+    const unclear = [make('UNKNOWN_SERVER_ERROR'), make('MESSAGE_TOO_LARGE')]
+    expect(ofPlatformatic(Object.assign(new Error('several'), { errors: unclear }))).toMatchObject({
+      refusal: 'unknown',
+    })
+  })
+
   it.each([
     ['is not there', 'gone', 1],
     // Brokers answer such names with an error, and not that there is no such topic.
