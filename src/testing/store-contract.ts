@@ -199,7 +199,7 @@ const TIME: StoreCases = {
     await kit.store.purge(100)
     assert.equal((await kit.store.create(kit.operation({ idempotency }))).operation.id, fresh.id)
   },
-  'FM-F14 a purge drops what has had its time, by and by, and says when there is no more': async (kit) => {
+  'a purge drops what has had its time, by and by, and says when there is no more': async (kit) => {
     const { records } = kit.store
     const kept = await kit.created()
     await records.put({ key: 'kept', value: Buffer.from('v') })
