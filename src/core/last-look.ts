@@ -1,4 +1,4 @@
-import type { Operation } from './operation.js'
+import { isEnded, type Operation } from './operation.js'
 import type { GatewayParts } from './parts.js'
 
 /** An answer comes 250 ms after its time at the latest, however slow the store is. */
@@ -21,4 +21,10 @@ export function lookAgain(
       settle(lastSeen)
     })
   })
+}
+
+/** Whether an operation does not run any more, or is not kept any more. */
+export async function hasEnded({ store }: Pick<GatewayParts, 'store'>, id: string): Promise<boolean> {
+  const operation = await store.get(id)
+  return operation === undefined || isEnded(operation)
 }

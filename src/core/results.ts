@@ -2,9 +2,11 @@ import type { CommandPlan } from './definition.js'
 import { GatewayError } from './errors.js'
 import { type Event, type EventMessage, parseData, toEvent } from './event.js'
 import { normaliseId } from './ids.js'
+import { hasEnded } from './last-look.js'
 import type { LifecycleEvent, LifecycleEvents, ResultNote } from './lifecycle.js'
 import { describeMalformed } from './malformed.js'
 import { type Ending, isEnded, type Operation, type Settled } from './operation.js'
+import { Orphans } from './orphans.js'
 import type { GatewayParts } from './parts.js'
 import { validateData } from './schema.js'
 import type { Delivery, Settlement } from './transport.js'
@@ -17,9 +19,7 @@ type ResultEventName = {
 }[LifecycleEvent]
 
 const DONE: Promise<undefined> = Promise.resolve(undefined)
-const ORPHAN_LIMIT = 1000
 const REPORTED_LIMIT = 100
-const ORPHAN_TTL_MS = 3_600_000
 /** A result may overtake the record of its operation, or belong to somebody else: it is looked up this often. */
 const LOOK_UPS = 3
 
@@ -42,10 +42,11 @@ export class Results {
   readonly #tries: Tries
   readonly #untyped: UntypedResults
   readonly #twins = new Twins()
-  #orphans = { since: 0, kept: 0 }
+  readonly #orphans: Orphans
 
   constructor(parts: GatewayParts) {
     this.#parts = parts
+    this.#orphans = new Orphans(parts)
     this.#tries = new Tries(parts.settings.clock)
     this.#untyped = new UntypedResults(parts, this.#tries)
     for (const command of parts.commands.values()) {
@@ -107,14 +108,8 @@ export class Results {
    */
   recordAlone(message: EventMessage, { isDirect }: Delivery): Promise<Settlement | undefined> {
     const record = () => this.record(message, { attempt: LOOK_UPS, isDirect })
-    return this.#tries.until(record, () => this.#hasEnded(message)).catch(this.#report)
-  }
-
-  /** Not known to run any more; while the store is away, nobody knows. */
-  #hasEnded({ correlationId }: EventMessage): Promise<boolean> {
-    const { store } = this.#parts
-    const hasEnded = (operation: Operation | undefined) => operation === undefined || isEnded(operation)
-    return store.get(normaliseId(correlationId) ?? '').then(hasEnded, () => false)
+    const isOver = () => hasEnded(this.#parts, normaliseId(message.correlationId) ?? '').catch(() => false)
+    return this.#tries.until(record, isOver).catch(this.#report)
   }
 
   #wake(id: string, message: EventMessage, { isDirect = false }: Delivery): Promise<undefined> {
@@ -176,7 +171,7 @@ export class Results {
       if (attempt < LOOK_UPS) return 'requeue'
       // A record is there before its request is published, so what a store of one's own does not know is not ours.
       if (this.#parts.storeKind === 'own') this.#note('foreign', id, message)
-      else await this.#keepOrphan(id, message)
+      else await this.#orphans.keep(id, message)
     } else if (settled.verdict === 'foreign') await this.#noteUnexpected(settled.operation, message)
     else if (settled.verdict in NOTES) this.#note(NOTES[settled.verdict as keyof typeof NOTES], id, message)
     return 'ack'
@@ -192,7 +187,7 @@ export class Results {
   async #noteUnexpected(operation: Operation, message: EventMessage): Promise<void> {
     this.#note('unexpected', operation.id, message)
     this.#reportUnexpected(operation.command, message.type)
-    if (!isEnded(operation)) await this.#keepOrphan(operation.id, message)
+    if (!isEnded(operation)) await this.#orphans.keep(operation.id, message)
   }
 
   /** Once per type: it is most often a slip of the pen, and would else show only as a request that times out. */
@@ -295,19 +290,6 @@ export class Results {
     lifecycle.note('progress', { operation })
     pending.wake(operation)
     return true
-  }
-
-  /** Best effort, and bounded: a topic full of somebody else's results must not push out what is ours. */
-  async #keepOrphan(id: string, message: EventMessage): Promise<void> {
-    this.#note('orphan', id, message)
-    const now = this.#parts.settings.clock.monotonic()
-    if (now - this.#orphans.since > ORPHAN_TTL_MS) this.#orphans = { since: now, kept: 0 }
-    if (this.#orphans.kept >= ORPHAN_LIMIT) return
-    this.#orphans.kept += 1
-    const { body, ...envelope } = message
-    const value = Buffer.from(JSON.stringify({ ...envelope, body: Buffer.from(body).toString('base64') }))
-    const record = { key: `orphan/${id}/${message.id}`, value, ttlMs: ORPHAN_TTL_MS }
-    await this.#parts.store.records.put(record).catch((error: unknown) => this.#parts.lifecycle.error(error))
   }
 
   #note(name: ResultEventName, id: string | undefined, message: EventMessage): void {

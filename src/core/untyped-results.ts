@@ -1,8 +1,8 @@
 import type { CommandPlan } from './definition.js'
 import { GatewayError, toGatewayError } from './errors.js'
 import { type EventMessage, parseData } from './event.js'
+import { hasEnded } from './last-look.js'
 import { nameResult } from './naming.js'
-import { isEnded } from './operation.js'
 import type { GatewayParts } from './parts.js'
 import type { Settlement } from './transport.js'
 import type { Tries } from './tries.js'
@@ -84,7 +84,7 @@ export class UntypedResults {
     if (!named.reply?.isEmpty) await this.#keep(id, plan, named)
     if (!named.reply?.isLast) return 'ack'
     return async () => {
-      if (await this.#hasEnded(id)) return 'ack'
+      if (await hasEnded(this.#parts, id)) return 'ack'
       const body = await this.#lists.collect(id)
       if (body === undefined) return sink.spoil(plan, named, new RangeError('There are too many values.'))
       const settlement = await sink.use({ ...named, contentType: 'application/json', body })
@@ -106,12 +106,7 @@ export class UntypedResults {
 
   /** Nothing came, or the first value came and this is only the end behind it. */
   async #endEmpty(id: string, named: EventMessage, sink: ResultSink): Promise<Settlement | undefined> {
-    return (await this.#hasEnded(id)) ? 'ack' : sink.use(named)
-  }
-
-  async #hasEnded(id: string): Promise<boolean> {
-    const operation = await this.#parts.store.get(id)
-    return operation === undefined || isEnded(operation)
+    return (await hasEnded(this.#parts, id)) ? 'ack' : sink.use(named)
   }
 
   async #commandOf(id: string): Promise<string | undefined> {
@@ -131,7 +126,7 @@ export class UntypedResults {
     let isOver = false
     try {
       return await this.#tries.until(step, async () => {
-        isOver = await this.#hasEnded(id).catch(() => false)
+        isOver = await hasEnded(this.#parts, id).catch(() => false)
         return isOver
       })
     } catch (error) {

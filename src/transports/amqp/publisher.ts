@@ -3,6 +3,7 @@ import type { AmqpContent } from '../profiles/amqp-wire.js'
 import type { AmqpConfirmChannel, AmqpConnection, AmqpMessage, ReturnedMessage } from './client.js'
 import { codeOf, explainStep, limitIn, unavailable } from './failures.js'
 import type { Part } from './link.js'
+import { Unconfirmed } from './unconfirmed.js'
 
 /** Where a message goes. */
 export interface Address {
@@ -39,8 +40,7 @@ interface Pending {
 /** Publishes on one channel, and knows of each message what became of it. */
 export class Publisher implements Part {
   readonly #options: PublisherOptions
-  /** In the order in which they were published. */
-  readonly #pending = new Set<Pending>()
+  readonly #pending = new Unconfirmed<Pending>()
   #channel: AmqpConfirmChannel | undefined
   #why: unknown
   #connection: AmqpConnection | undefined
@@ -99,6 +99,8 @@ export class Publisher implements Part {
     const channel = this.#channel
     if (channel === undefined && !this.#isMending)
       return Promise.reject(unavailable('There is no connection to RabbitMQ at the moment.', this.#why))
+    if (!this.#pending.hasRoomFor(content))
+      return Promise.reject(unavailable('RabbitMQ has yet to confirm as much as may be under way to it.'))
     return new Promise((resolve, reject) => {
       const pending: Pending = { content, address, isReturned: false, resolve, reject }
       if (channel === undefined) this.#pending.add(pending)

@@ -73,6 +73,27 @@ function tooLarge(size: number, limit: number): Error {
 }
 
 describe('a publisher', () => {
+  it('FM-B9 refuses what comes while 128 MiB are unconfirmed, and takes it when they are confirmed, or lost', async () => {
+    const { attach, publish, publisher } = await open('topic')
+    const wire = await attach()
+    const MIB = 1024 * 1024
+    const first = [publish('a', 60 * MIB), publish('b', 60 * MIB)]
+    expect(await publish('c', 10 * MIB)).toBe('ERR_TRANSPORT_UNAVAILABLE')
+    expect(wire.sent).toHaveLength(2)
+    const small = publish('d', MIB)
+    wire.sent[0]?.answer(null)
+    expect(await first[0]).toBe('confirmed')
+    const second = publish('c', 10 * MIB)
+    publisher.detach(new Error('the connection is gone'))
+    expect(await Promise.all([first[1], small, second])).toEqual(Array(3).fill('ERR_PUBLISH_UNCONFIRMED'))
+    const next = await attach()
+    // One alone may be larger than all that is taken together.
+    const alone = publish('e', 140 * MIB)
+    expect(await publish('f')).toBe('ERR_TRANSPORT_UNAVAILABLE')
+    next.sent[0]?.answer(null)
+    expect(await alone).toBe('confirmed')
+  })
+
   it('P01 FM-C4 reads direct replies without acknowledgements on its own channel, once and before it publishes', async () => {
     const { attach, publish, publisher, wires, got, lost } = await open('direct')
     expect(await publish('early')).toBe('ERR_TRANSPORT_UNAVAILABLE')
