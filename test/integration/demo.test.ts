@@ -298,7 +298,7 @@ describe('the demo as a process', { concurrent: true, timeout: 60_000 }, () => {
     [{ GATEWAY_WAIT_MS: '1.5' }, 'GATEWAY_WAIT_MS is "1.5"; allowed is a whole number from 0 to 240000.'],
   ])('refuses %o', async (env, message) => {
     const child = await startChild(MAIN, { env })
-    expect([await child.ended, child.output()]).toEqual([1, `${message}\n`])
+    expect([await child.ended, child.output()]).toEqual([2, `${message}\n`])
   })
 
   const hasCurl = spawnSync('bash', ['-c', 'command -v curl && command -v awk']).status === 0
