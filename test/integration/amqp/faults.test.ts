@@ -487,7 +487,7 @@ describe.skipIf(missing !== undefined)('RabbitMQ in bad weather', () => {
       () => gateway.close(),
     )
     expect(await command.request({})).toMatchObject({ kind: 'completed', event: { type: 'A::Asked::Failed' } })
-    expect([runs, errors]).toEqual([1, ['ERR_INVALID_INPUT']])
+    expect([runs, errors]).toEqual([1, ['ERR_PUBLISH_REJECTED']])
   })
 
   it.each(['topic', 'direct'] as const)('requests are answered, with replies: %s', async (replies) => {
