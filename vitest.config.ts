@@ -64,10 +64,7 @@ export default defineConfig(({ mode }) => {
         project('contract', { testTimeout: 15_000, globalSetup: SERVERS }),
         project('race', { testTimeout: deep ? 600_000 : 120_000 }),
         project('integration', { testTimeout: 30_000, exclude: ON_SERVERS }),
-        // Where the time is short they are left to `npm run verify`; the contract suites meet every server all the same.
-        ...(process.env.TEST_SERVERS === '0'
-          ? []
-          : [project('servers', { ...forServers, include: ON_SERVERS, exclude: LONG_ON_SERVERS })]),
+        project('servers', { ...forServers, include: ON_SERVERS, exclude: LONG_ON_SERVERS }),
         ...(mode === 'long' ? [project('long', { ...forServers, include: LONG_ON_SERVERS })] : []),
         project('packaging', { testTimeout: 120_000, globalSetup: 'test/packaging/setup.ts' }),
         project('repo', { testTimeout: 60_000 }),
