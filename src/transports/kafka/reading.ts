@@ -10,6 +10,7 @@ import { concurrencyOf, Handover } from './handover.js'
 import { History } from './history.js'
 import { Idle } from './idle.js'
 import type { Entry } from './inlet.js'
+import { Late } from './late.js'
 import { Milestones } from './milestones.js'
 import { PartitionLog } from './partition-log.js'
 import { ReadAhead } from './read-ahead.js'
@@ -39,6 +40,8 @@ export interface ReadingParts {
   readonly groupPrefix: string
   readonly subscription: Subscription
   readonly onMessage: MessageHandler
+  /** `retention.ms` of a topic, as far as it is known. */
+  retentionMsOf(topic: string): number | undefined
   /** Puts aside a record that cannot be handled; what it throws is tried again. */
   park(record: IncomingRecord, group: string): Promise<void>
   /** Something that no call can report. */
@@ -64,6 +67,8 @@ export class Reading implements ReadRequest, Reader {
   readonly #history = new History()
   /** Of workers alone: a gateway that records nothing has a copy of its own, or is woken by the store. */
   readonly #idle: Idle | undefined
+  /** Of groups alone: what one of its own is late for, the recorder has read. */
+  readonly #late: Late | undefined
   #starts: Places | undefined
   #client: ClientReader | undefined
   #closing: Promise<void> | undefined
@@ -87,6 +92,7 @@ export class Reading implements ReadRequest, Reader {
     })
     this.#idle =
       subscription.channel === 'requests' && this.#kind === 'shared' ? new Idle({ ...parts, group }) : undefined
+    this.#late = this.#kind === 'shared' ? new Late({ ...parts, group }) : undefined
     this.#handover = new Handover({
       ...parts,
       park: (record) => parts.park(record, group),
@@ -172,8 +178,10 @@ export class Reading implements ReadRequest, Reader {
   received(id: PartitionId, records: Iterable<IncomingRecord>, next: bigint): void {
     const log = this.#logs.get(id)
     if (log === undefined || this.#closing !== undefined) return
+    let oldest: IncomingRecord | undefined
     for (const record of records) {
       if (!this.#recognises(id, log, record)) return
+      oldest ??= record
       // A reader that was interrupted may begin again before where it was.
       const isNew = record.offset >= log.next
       log.advance(record.offset + 1n)
@@ -182,6 +190,7 @@ export class Reading implements ReadRequest, Reader {
       this.#handover.take(id, log, record)
     }
     log.advance(next)
+    if (oldest !== undefined) this.#late?.sees(oldest)
     this.#handover.pump()
     this.#ahead.hold()
     if (this.#kind === 'shared' && log.size === 0) this.#committer.schedule()

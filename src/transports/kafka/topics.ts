@@ -108,6 +108,11 @@ export class Topics {
     return topics.reduce((sum, topic) => sum + (this.#facts.get(topic)?.partitions ?? 0), 0)
   }
 
+  /** `retention.ms` of a topic, as far as it is known; -1 when it has no limit. */
+  retentionMsOf(topic: string): number | undefined {
+    return this.#facts.get(topic)?.retentionMs
+  }
+
   /** The largest body for a topic, as far as it is known; of a limit that is small, half is left for the rest. */
   maxBodyBytes(topic: string): number {
     const limit = this.#facts.get(topic)?.maxMessageBytes ?? Number.POSITIVE_INFINITY

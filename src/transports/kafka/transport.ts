@@ -176,6 +176,7 @@ export class KafkaTransport implements Transport {
     const park = (record: IncomingRecord, from: string) => this.#deadLetters.park(record, from)
     const warn = (text: string, cause?: unknown) => this.#warn(text, cause)
     const partitions = this.#topics.partitionsOf(topics)
+    const retentionMsOf = (topic: string) => this.#topics.retentionMsOf(topic)
     const parts = {
       client,
       binding,
@@ -186,6 +187,7 @@ export class KafkaTransport implements Transport {
       groupPrefix,
       subscription,
       onMessage,
+      retentionMsOf,
       park,
       warn,
     }

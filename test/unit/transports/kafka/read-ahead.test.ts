@@ -48,6 +48,7 @@ class Member {
       groupPrefix: '',
       subscription: { channel, types: [MINE], reading: { kind: 'shared', group: 'group', concurrency } },
       onMessage,
+      retentionMsOf: () => undefined,
       park: async ({ offset }) => void this.parked.push(offset),
       warn: (text) => this.warnings.push(text),
     })
