@@ -22,7 +22,7 @@ export type OutcomeTable<Events, Types extends EventType<Events>> = {
 
 /** A request event and the result events that it awaits. */
 export interface CommandDefinition<Events, Publish extends EventType<Events>, Types extends EventType<Events>> {
-  /** The type of the request event; it also names the command. */
+  /** The type of the request event, of at most 240 bytes; it also names the command. */
   readonly publish: Publish
   readonly outcomes: OutcomeTable<Events, Types>
   /** Types of progress events, beside `<request type>::Progress`, which every command knows. */
@@ -116,12 +116,15 @@ const OPTIONS = [
 
 function checkDefinition(definition: AnyDefinition, extraOptions: readonly string[]): void {
   if (!isType(definition?.publish)) {
-    throw configError('publish', definition?.publish, 'the type of the request event')
+    throw configError('publish', definition?.publish, `the type of the request event, at most ${TYPE_BYTES} bytes`)
   }
   const { publish, outcomes, progress, cancel, onConcurrent } = definition
   refuseUnknown(definition, [...OPTIONS, ...extraOptions], `The command ${publish}`)
   if (typeof outcomes !== 'object' || outcomes === null || Object.keys(outcomes).length === 0) {
     throw configError(`outcomes of ${publish}`, outcomes, 'a table with at least one result event')
+  }
+  for (const type of Object.keys(outcomes)) {
+    if (!isType(type)) throw configError(`outcomes of ${publish}`, type, `types of events, at most ${TYPE_BYTES} bytes`)
   }
   if (Object.hasOwn(outcomes, publish)) {
     throw new GatewayError('ERR_CONFIG', `${publish} is the request event of its command and cannot be its result too.`)
@@ -156,8 +159,11 @@ function checkFunctions({ publish, key, creates }: AnyDefinition): void {
     throw configError(`creates of ${publish}`, creates, 'a function of the operation')
 }
 
+/** Bytes; brokers take 255 for an address that is made of a type, and `::Progress` may stand behind it. */
+const TYPE_BYTES = 240
+
 function isType(value: unknown): value is string {
-  return typeof value === 'string' && value !== ''
+  return typeof value === 'string' && value !== '' && Buffer.byteLength(value) <= TYPE_BYTES
 }
 
 function toOutcome(type: string, outcome: unknown): Outcome<Event> {

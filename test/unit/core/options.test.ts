@@ -132,9 +132,11 @@ describe('options of a command', () => {
   }
 
   it.each<[unknown, string | RegExp]>([
-    [undefined, 'publish is undefined; allowed is the type of the request event.'],
+    [undefined, 'publish is undefined; allowed is the type of the request event, at most 240 bytes.'],
     [{ outcomes }, /^publish is undefined;/],
-    [{ publish: '', outcomes }, 'publish is ""; allowed is the type of the request event.'],
+    [{ publish: '', outcomes }, 'publish is ""; allowed is the type of the request event, at most 240 bytes.'],
+    [{ publish: 'é'.repeat(121), outcomes }, /^publish is "é+.*at most 240 bytes\.$/],
+    [{ publish: 'Ask', outcomes: { ['x'.repeat(241)]: 'failed' } }, /^outcomes of Ask is "x+.*at most 240 bytes\.$/],
     [{ publish: 'Ask' }, 'outcomes of Ask is undefined; allowed is a table with at least one result event.'],
     [{ publish: 'Ask', outcomes: null }, /^outcomes of Ask is null;/],
     [{ publish: 'Ask', outcomes: {} }, /^outcomes of Ask is an object with nothing in it;/],
