@@ -350,6 +350,34 @@ describe.skipIf(missing !== undefined)(
       await expect.poll(done, { timeout: 60_000 }).toBe('succeeded')
     }, 150_000)
 
+    it('FM-C14 a gateway that stands still for longer than its session is not waited for, and goes on afterwards', async () => {
+      await healthy(0, 1)
+      const pid = pids('gateway 0').at(-1) ?? 0
+      const statusAt = async (index: number, path: string) => {
+        const answer = await fetch(`${origin(index)}${path}?follow=false`)
+        return ((await answer.json()) as { status: string }).status
+      }
+      const paths: string[] = []
+      process.kill(pid, 'SIGSTOP')
+      try {
+        const stillUntil = performance.now() + 20_000
+        for (let n = 0; performance.now() < stillUntil; n += 1) {
+          const asked = await post(1, { username: `still-${n}` }, LATER)
+          expect(asked.status).toBe(202)
+          paths.push(asked.headers.get('location') ?? '')
+          await sleep(250)
+        }
+        for (const path of paths) await expect.poll(() => statusAt(1, path), { timeout: 30_000 }).toBe('succeeded')
+      } finally {
+        process.kill(pid, 'SIGCONT')
+      }
+      await healthy(0)
+      // It reads again what the other has recorded in the meantime, and that changes nothing.
+      expect((await post(0, { username: 'moving' }, { prefer: 'wait=20' })).status).toBe(201)
+      for (const path of paths) expect(await statusAt(0, path)).toBe('succeeded')
+      expect(pids('gateway 0').at(-1)).toBe(pid)
+    }, 120_000)
+
     it('a gateway that ends with 1,000 requests waiting answers each with 202 within a second, and none is lost', async () => {
       await healthy(0, 1)
       const signal = () => void process.kill(pids('gateway 0').at(-1) ?? 0, 'SIGTERM')

@@ -67,7 +67,7 @@ const toTheSender: Answer = (channel, { content, properties: { correlationId = '
 describe.skipIf(missing !== undefined)('a worker that knows nothing of this package', () => {
   it.each([
     ['publishes an event with the correlation id to the exchange', toTheExchange, {}],
-    ['answers to reply_to', toTheSender, {}],
+    ['FM-C19 answers to reply_to', toTheSender, {}],
     ['answers to reply_to, which is the queue of the recorders', toTheSender, { replyTo: 'recorder' }],
     ['P02 answers to reply_to, which is direct', toTheSender, { replies: 'direct' }],
   ] as const)('%s', async (_, answer, options) => {
