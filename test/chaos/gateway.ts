@@ -1,3 +1,4 @@
+import type { EventEmitter } from 'node:events'
 import Fastify from 'fastify'
 import { created, createGateway, problem } from 'respond-async'
 import { handle, operations, problems } from 'respond-async/fastify'
@@ -68,8 +69,19 @@ app.post('/orders', handle(placeOrder))
 app.get('/usage', () => {
   globalThis.gc?.()
   const { heapUsed, rss } = process.memoryUsage()
-  return { heapUsed, rss, counters: gateway.counters, resources: process.getActiveResourcesInfo() }
+  const resources = process.getActiveResourcesInfo()
+  return { heapUsed, rss, counters: gateway.counters, resources, listeners: mostListeners() }
 })
+
+/** How many listen to one thing: the process, or a server or connection of its. */
+function mostListeners(): number {
+  // The only way to reach connections that the transport and the store have made for themselves.
+  const { _getActiveHandles: handles } = process as unknown as { _getActiveHandles(): Partial<EventEmitter>[] }
+  const counts = [process, ...handles.call(process)].flatMap((each) =>
+    (each.eventNames?.() ?? []).map((name) => each.listenerCount?.(name) ?? 0),
+  )
+  return Math.max(...counts)
+}
 
 await gateway.start()
 if (config.transport === 'memory') await makeWorker(parts.bareTransport, config).start()

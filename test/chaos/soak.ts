@@ -10,6 +10,8 @@ export interface Usage {
   readonly pending: number
   /** The kinds of the timers, sockets and the like that keep the process alive. */
   readonly resources: readonly string[]
+  /** The most that listen to one event of one emitter. */
+  readonly listeners: number
 }
 
 const EVERY_MS = 10_000
@@ -25,8 +27,8 @@ const LEAST_SAMPLES = 30
 export async function usageOf(port: number): Promise<Usage | undefined> {
   const { status, body } = await ask({ port, path: '/usage' })
   if (status !== 200) return undefined
-  const { heapUsed, counters, resources } = JSON.parse(body)
-  return { at: now(), heapUsed, pending: counters.pending, resources }
+  const { heapUsed, counters, resources, listeners } = JSON.parse(body)
+  return { at: now(), heapUsed, pending: counters.pending, resources, listeners }
 }
 
 /** What a gateway uses when all has been quiet for a while: pools and servers let go of idle connections by and by. */
@@ -69,7 +71,9 @@ export function usageText(samples: readonly Usage[], before: Usage, after: Usage
   const heap = [before, after].map(({ heapUsed }) => (heapUsed / 1e6).toFixed(1)).join(' -> ')
   const slope = (slopeOf(samples) / 1e6).toFixed(2)
   const resources = `${before.resources.length} -> ${after.resources.length} timers and sockets`
-  return `heap ${heap} MB, ${slope} MB an hour behind the warm-up, ${resources}${more(before, after)}, ${after.pending} wait`
+  const listeners = `${before.listeners} -> ${after.listeners} listeners to one event`
+  const rest = `${resources}${more(before, after)}, ${listeners}, ${after.pending} wait`
+  return `heap ${heap} MB, ${slope} MB an hour behind the warm-up, ${rest}`
 }
 
 /** What a gateway has kept that it should have let go of. `before` was seen ahead of the load, `after` behind it. */
@@ -81,6 +85,8 @@ export function* leaksOf(samples: readonly Usage[], before: Usage, after: Usage)
   if (after.pending > 0) yield `${after.pending} requests wait that nobody asked for`
   const [had, has] = [before.resources.length, after.resources.length]
   if (has > had + 2) yield `${had} timers and sockets became ${has}${more(before, after)}`
+  if (after.listeners > before.listeners + 2)
+    yield `${before.listeners} listeners to one event became ${after.listeners}`
 }
 
 /** Of which kinds there are more now. */

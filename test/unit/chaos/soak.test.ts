@@ -11,10 +11,11 @@ function samples(heapAt: (minute: number) => number): Usage[] {
     heapUsed: heapAt(i / 2),
     pending: 0,
     resources: FIVE,
+    listeners: 3,
   }))
 }
 
-const idle: Usage = { at: 0, heapUsed: 0, pending: 0, resources: FIVE }
+const idle: Usage = { at: 0, heapUsed: 0, pending: 0, resources: FIVE, listeners: 3 }
 const saw = (minute: number) => 50e6 + (Math.round(minute * 2) % 2) * 2e6
 
 describe('the soak', () => {
@@ -36,6 +37,7 @@ describe('the soak', () => {
       samples(saw),
       { resources: [...FIVE, ...Array.from({ length: 100 }, () => 'Timeout')] },
     ],
+    ['3 listeners to one event became 9', samples(saw), { listeners: 9 }],
     ['only 5 samples, which says nothing; take 30 or more', samples(saw).slice(0, 5), {}],
   ])('finds: %s', (leak, taken, after) => {
     expect([...leaksOf(taken, idle, { ...idle, ...after })].map((found) => found.replace(/6\.\d/, '6.0'))).toContain(
