@@ -67,6 +67,12 @@ const STATUSES: Record<ErrorCode, readonly [status: number, retry: Retry]> = {
   ERR_INTERNAL: [500, 'no'],
 }
 
+/** Their texts may name hosts, queues and tables: they are for the event `error` and for logs, and no client's business. */
+const TOLD_INSIDE: ReadonlySet<ErrorCode> = new Set([
+  ...(['ERR_INTERNAL', 'ERR_TRANSPORT_UNAVAILABLE', 'ERR_STORE_UNAVAILABLE'] as const),
+  ...(['ERR_PUBLISH_REJECTED', 'ERR_PUBLISH_UNCONFIRMED'] as const),
+])
+
 /** The answer to an error: a problem document with a stable type that says whether a retry is safe. */
 export function problemReply(settings: HttpSettings, error: unknown): HttpReply {
   const known = toGatewayError(error)
@@ -81,8 +87,7 @@ export function problemReply(settings: HttpSettings, error: unknown): HttpReply 
     type: settings.problemBase + typeName(name ?? code),
     title: name ?? ERRORS[code].title,
     status,
-    // The text of a foreign error may tell what is nobody's business.
-    detail: code === 'ERR_INTERNAL' ? undefined : known.message,
+    detail: TOLD_INSIDE.has(code) ? undefined : known.message,
     instance: details.operationId && settings.mounted ? operationUrl(settings, details.operationId) : undefined,
     code,
     retry: retryOf(known, retry, outcome),

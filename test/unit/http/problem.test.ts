@@ -51,6 +51,17 @@ describe('problemReply', () => {
   })
 
   it.each([
+    ['ERR_PUBLISH_REJECTED', 'No queue is bound to "crm.requests".'],
+    ['ERR_PUBLISH_UNCONFIRMED', 'RabbitMQ at 10.0.0.7 has not confirmed.'],
+    ['ERR_TRANSPORT_UNAVAILABLE', 'No Kafka broker can be reached to write to crm.requests.'],
+    ['ERR_STORE_UNAVAILABLE', 'getaddrinfo ENOTFOUND db.internal'],
+  ] as const)('FM-H23 %s does not tell clients the names of what is behind the gateway', (code, text) => {
+    const { detail, title } = problemOf(new GatewayError(code, text))
+    expect([detail, title]).toEqual([undefined, expect.stringMatching(/broker|store/)])
+    expect(problemOf(new GatewayError('ERR_OVERLOADED', text)).detail).toBe(text)
+  })
+
+  it.each([
     [{}, 'not-accepted', 'safe'],
     [{ outcome: 'not-accepted' }, 'not-accepted', 'safe'],
     [{ outcome: 'unknown' }, 'unknown', 'same-key'],
