@@ -8,6 +8,11 @@ import { checkProfile } from './profile-rules.js'
 /** The names in an event map. */
 export type EventType<Events> = keyof Events & string
 
+/** The types of events that may say which operation was canceled: their data can be `{ id }`. */
+export type CancelType<Events> = {
+  [Type in EventType<Events>]: { readonly id: string } extends Events[Type] ? Type : never
+}[EventType<Events>]
+
 /** What a result event means: how it ends the operation, and what an outer layer makes of it. */
 export interface Outcome<in E extends Event = never> {
   readonly state: 'succeeded' | 'failed'
@@ -27,8 +32,8 @@ export interface CommandDefinition<Events, Publish extends EventType<Events>, Ty
   readonly outcomes: OutcomeTable<Events, Types>
   /** Types of progress events, beside `<request type>::Progress`, which every command knows. */
   readonly progress?: readonly EventType<Events>[]
-  /** Published when an operation is canceled, so that workers can stop. */
-  readonly cancel?: EventType<Events>
+  /** Published when an operation is canceled, so that workers can stop; its data are `{ id }`, that of the operation. */
+  readonly cancel?: CancelType<Events>
   /** Requests with the same key are published in the order of their acceptance. */
   readonly key?: (data: Events[Publish]) => string | undefined
   /**

@@ -248,7 +248,8 @@ class PostgresStore implements Store {
   async #open(): Promise<() => void> {
     const { client, connectTimeoutMs: ms = CONNECT_TIMEOUT_MS } = this.#options
     const release = tolerateIdleErrors(client)
-    const late = () => new Error(`the server has not answered within ${ms} ms`)
+    const hint = 'a pool connects by itself, a single client must be connected'
+    const late = () => new Error(`the server has not answered within ${ms} ms (${hint})`)
     try {
       this.#durability = await within(inspect(createDatabase(client), this.#names), { ms, late })
     } catch (error) {

@@ -1,4 +1,5 @@
 import { type Clock, systemClock } from '../../core/clock.js'
+import { GatewayError } from '../../core/errors.js'
 import {
   checkClock,
   configError,
@@ -188,5 +189,7 @@ function oneOf(name: string, value: string, allowed: readonly string[]): void {
 /** The URL may hold a password, so that no error shows it. */
 function checkUrl(url: unknown): void {
   const isUrl = typeof url === 'string' && URL.canParse(url) && /^amqps?:$/.test(new URL(url).protocol)
-  if (!isUrl) throw configError('url', 'what is given', 'a URL that begins with amqp:// or amqps://')
+  if (isUrl) return
+  const text = 'url, which is not shown here, is not valid; allowed is a URL that begins with amqp:// or amqps://'
+  throw new GatewayError('ERR_CONFIG', `${text}, with special characters of user and password percent-encoded.`)
 }
