@@ -80,7 +80,7 @@ export class Admission {
    */
   admit({ command, input, options, idempotency, until, because }: Asked): Admitted {
     const { settings, open, transportBreaker } = this.#parts
-    if (!transportBreaker.admits()) throw transportBreaker.refusal()
+    if (transportBreaker.isOpen) throw transportBreaker.refusal()
     if (because === 'overload' && !this.#isDeferrable(options)) throw overload()
     const operation = this.#describe(command, input, { options, idempotency })
     const owner = { command: command.name, principal: options.principal, maxPerCommand: command.maxOpen }

@@ -33,9 +33,10 @@ const FAILURES: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
 
 /**
  * Bounds every call to a store or transport in time, and stops calling after five failures in a row, so that requests
- * are refused at once instead of each waiting for its time-out. Then one call a second is let through to find out
- * whether it is back. A probe that is refused opens at once, and then only a probe closes. What has reported its own loss is back when it says so, or when a probe of all its parts succeeds:
- * a broker may take messages while nobody reads the results.
+ * are refused at once instead of each waiting for its time-out. Whoever probes it regularly spends no request on finding
+ * out whether it is back; for others one call a second is let through. A probe that is refused opens at once, and then
+ * only a probe closes. What has reported its own loss is back when it says so, or when a probe of all its parts
+ * succeeds: a broker may take messages while nobody reads the results.
  */
 export class Breaker {
   readonly #options: BreakerOptions
@@ -56,7 +57,10 @@ export class Breaker {
     return this.#down || this.#failures >= FAILURES_TO_OPEN
   }
 
-  /** Whether a call may be made now: always while closed, once a second after failures, never after a reported loss. */
+  /**
+   * Whether a call may be made now where nobody probes: always while closed, once a second after failures, never after a
+   * reported loss.
+   */
   admits(): boolean {
     if (!this.isOpen) return true
     if (this.#down) return false
@@ -75,7 +79,7 @@ export class Breaker {
   }
 
   /**
-   * Makes a call that `admits` allowed.
+   * Makes a call.
    * @throws GatewayError `uncertain` when it takes too long, or fails with an error that is not ours: its outcome is then
    * unknown. Else what the call throws.
    */

@@ -4,7 +4,7 @@ import type { RecordSpace, Store } from './store.js'
 /** The same store, with every call bounded in time and refused at once while the store is known to be down. */
 export function guardStore(store: Store, breaker: Breaker): Store {
   function guarded<T>(call: () => Promise<T>): Promise<T> {
-    return breaker.admits() ? breaker.run(call) : Promise.reject(breaker.refusal())
+    return breaker.isOpen ? Promise.reject(breaker.refusal()) : breaker.run(call)
   }
   const { records } = store
   const guardedRecords: RecordSpace = {

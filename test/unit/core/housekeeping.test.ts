@@ -109,7 +109,7 @@ describe('housekeeping: what is away', () => {
     const clock = createFakeClock()
     const state: { fault: Fault } = { fault: 'ok' }
     const plan = (call: string) =>
-      ['get', 'sweep', 'publish', 'check', 'leaseUnpublished'].includes(call) ? state.fault : 'ok'
+      ['get', 'sweep', 'create', 'publish', 'check', 'leaseUnpublished'].includes(call) ? state.fault : 'ok'
     const faults = part === 'store' ? { storeFaults: plan } : { transportFaults: plan }
     const world = await openWorld({ clock, store: memoryStore({ clock }), ...faults })
     return { ...world, state }
@@ -172,6 +172,26 @@ describe('housekeeping: what is away', () => {
     await clock.advance(8000)
     expect(gateway.isReady).toBe(false)
   })
+
+  it.each(['store', 'transport'] as const)(
+    'FM-B7 spends no request on finding out whether a silent %s is back',
+    async (part) => {
+      const { clock, state, gateway, ask } = await openFaulty(part)
+      state.fault = 'hang'
+      await clock.advance(12_000)
+      expect(gateway.isReady).toBe(false)
+      for (let second = 0; second < 5; second += 1) {
+        const asked = watch(ask.request({ n: second }, { waitMs: 60_000 }))
+        await clock.advance(10)
+        expect(asked.isSettled).toBe(true)
+        await expect(asked.promise).rejects.toMatchObject({ details: { outcome: 'not-accepted' } })
+        await clock.advance(1500)
+      }
+      state.fault = 'ok'
+      await clock.advance(4000)
+      expect(gateway.isReady).toBe(true)
+    },
+  )
 
   it('a given store is asked once a second, also while all is well', async () => {
     const clock = createFakeClock()
