@@ -69,7 +69,8 @@ export async function startServed(settings: Settings, parts: Omit<Parts, 'close'
   // A gateway knows of a memory store of its own that it ends with the process, and promises nothing beyond that.
   const store = settings.store === 'memory' ? undefined : parts.store
   // Before the gateway: a user is in the read model before anybody hears of the 201.
-  const users = createUsers(transport, store)
+  // The log of the memory transport ends with the process: a snapshot of it could be followed by nothing.
+  const users = createUsers(transport, settings.transport === 'memory' ? undefined : store)
   await users.start()
   const demo: Demo = { ...createUserGateway({ transport, waitMs, ...(store && { store }) }), users }
   const { gateway } = demo

@@ -21,8 +21,9 @@ export interface Copy {
 /** Why no start is possible: what the broker still has is not everything. */
 export function notRebuildable(name: string, cause: unknown): GatewayError {
   const why = cause instanceof Error ? ` ${cause.message}` : ''
-  const text = `The read model ${name} cannot be rebuilt: there is no snapshot that the log reaches back to, and no load().${why}`
-  return new GatewayError('ERR_NOT_REBUILDABLE', text, { cause })
+  const text = `The read model ${name} cannot be rebuilt: there is no snapshot that the log reaches back to, and no load()`
+  const hint = 'To begin anew with what the log has, give the projection another version.'
+  return new GatewayError('ERR_NOT_REBUILDABLE', `${text}.${why} ${hint}`, { cause })
 }
 
 /** Why a start comes to nothing after a close. */

@@ -119,13 +119,6 @@ export class Keeper implements Replayed {
 
   async *positions(): AsyncGenerator<string> {
     if (this.#position !== undefined) yield this.#position
-    await this.#inLine(async () => {
-      this.#position = undefined
-      this.#phase = 'behind'
-      // Whatever is on its way to the rows that there were must not meet the new ones.
-      await this.#write({ term: this.#term + 1, position: undefined, phase: 'behind' })
-      this.#term += 1
-    })
   }
 
   use(reader: Reader): void {
@@ -135,6 +128,13 @@ export class Keeper implements Replayed {
 
   async begin(reader: Reader): Promise<void> {
     const { settings, rows } = this.#parts
+    await this.#inLine(async () => {
+      this.#position = undefined
+      this.#phase = 'behind'
+      // Whatever is on its way to the rows that there were must not meet the new ones.
+      await this.#write({ term: this.#term + 1, position: undefined, phase: 'behind' })
+      this.#term += 1
+    })
     for await (const loaded of settings.load?.() ?? []) {
       this.#refuseOver()
       await rows.put(loaded.key, { ...loadedRow(loaded), term: this.#term }, { term: this.#term, ifVersion: 0 })

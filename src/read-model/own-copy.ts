@@ -73,8 +73,6 @@ export class OwnCopy implements Copy, Replayed {
     this.#rows = new Map(snapshot?.rows)
     this.#position = snapshot?.position
     if (snapshot !== undefined) yield snapshot.position
-    await this.discard()
-    this.#rows.clear()
   }
 
   use(reader: Reader): void {
@@ -84,6 +82,8 @@ export class OwnCopy implements Copy, Replayed {
   }
 
   async begin(reader: Reader, from: 'beginning' | 'now'): Promise<void> {
+    await this.discard()
+    this.#rows.clear()
     for await (const loaded of this.#settings.load?.() ?? []) {
       this.#refuseClosed()
       this.#rows.set(loaded.key, loadedRow(loaded))

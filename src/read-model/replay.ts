@@ -13,7 +13,7 @@ export interface Replayed {
   positions(): AsyncIterable<string>
   /** Hears of a reader before it reads. Throws when it wants none any more. */
   use(reader: Reader): void
-  /** Begins anew, as nothing is before the reader but what is loaded, and perhaps the log from its beginning. */
+  /** Forgets what there is and begins anew, with what is loaded, and perhaps the log from its beginning. */
   begin(reader: Reader, from: 'beginning' | 'now'): Promise<void>
   take(message: EventMessage, delivery: Delivery, check: LogCheck): Promise<'ack'>
   /** What was read is no state to keep: other events may have replaced some of it. */
@@ -45,8 +45,9 @@ export async function replay(settings: ReadModelSettings, copy: Replayed): Promi
     const reader = await readFrom({ after })
     if (reader !== undefined) return reader
   }
-  // The log no longer reaches back to what there was: what is between the two is lost to it.
-  const whole = await readFrom('beginning')
+  // The log no longer reaches back to what there was, or is another one: what is between the two is lost to it.
+  const canBegin = refusals.length === 0 || settings.load !== undefined
+  const whole = canBegin ? await readFrom('beginning') : undefined
   if (whole !== undefined) return whole
   if (settings.load === undefined) throw notRebuildable(settings.projection.name, refusals[0])
   const fresh = await readFrom('now')

@@ -11,6 +11,8 @@ export interface GroupOptions {
   /** How many unsettled messages it may have. */
   readonly limit: number
   readonly clock: Clock
+  /** The log that replays are positioned in. */
+  readonly log: string
   /** Asks for `pump` in the next turn of the event loop. */
   wake(group: Group): void
   park(message: EventMessage): void
@@ -99,7 +101,7 @@ export class Group {
   }
 
   #delivery({ attempt, number }: Entry): Delivery {
-    if (this.kind === 'replay') return { attempt, position: String(number) }
+    if (this.kind === 'replay') return { attempt, position: `${number}@${this.#options.log}` }
     return attempt === 1 ? FIRST : { attempt }
   }
 

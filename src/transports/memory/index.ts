@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { type Clock, systemClock } from '../../core/clock.js'
 import { GatewayError } from '../../core/errors.js'
 import type { EventMessage } from '../../core/event.js'
@@ -73,7 +74,9 @@ class MemoryBroker implements MemoryTransport {
   readonly #log = new Fifo<Kept>()
   readonly #parked = new Fifo<ParkedMessage>()
   #woken = new Set<Group>()
-  /** The number of the newest message on any channel; positions of replays are such numbers. */
+  /** In positions, so that those of another process, whose log is gone with it, are none of this one. */
+  readonly #logName = randomUUID().slice(0, 8)
+  /** The number of the newest message on any channel; positions of replays have such numbers. */
   #newest = 0
   /** The number of the newest result that the log no longer has. */
   #dropped = 0
@@ -153,7 +156,8 @@ class MemoryBroker implements MemoryTransport {
   #past(channel: Channel, from: ReplayStart): Kept[] {
     if (channel !== 'results') throw new GatewayError('ERR_CONFIG', 'The memory transport replays results only.')
     if (from === 'now') return []
-    const after = from === 'beginning' ? 0 : /^\d{1,15}$/.test(from.after) ? Number(from.after) : Number.NaN
+    const [, number, log] = from === 'beginning' ? [] : (/^(\d{1,15})@(.*)$/.exec(from.after) ?? [])
+    const after = from === 'beginning' ? 0 : log === this.#logName ? Number(number) : Number.NaN
     if (after >= this.#dropped && after <= this.#newest)
       return this.#log.values().filter(({ number }) => number > after)
     const wanted = from === 'beginning' ? 'the beginning' : `position ${JSON.stringify(from.after)}`
@@ -175,6 +179,7 @@ class MemoryBroker implements MemoryTransport {
       kind: reading.kind,
       limit: past + (reading.kind === 'own' ? Number.POSITIVE_INFINITY : this.#limits.maxQueued),
       clock: this.#clock,
+      log: this.#logName,
       wake: this.#wake,
       park: (message) => this.#park({ message, group: reading.kind === 'shared' ? reading.group : '' }),
     })

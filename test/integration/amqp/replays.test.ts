@@ -1,6 +1,6 @@
 import amqplib from 'amqplib'
 import { createGateway, memoryStore } from 'respond-async'
-import { createReadModel, defineProjection } from 'respond-async/read-model'
+import { createReadModel, defineProjection, type ReadModelOptions } from 'respond-async/read-model'
 import { createWorker } from 'respond-async/worker'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { systemClock } from '../../../src/core/clock.js'
@@ -30,6 +30,8 @@ const projection = defineProjection<{ 'A::Done': { id: string } }, { id: string 
   on: { 'A::Done': (_, { data }) => data },
 })
 
+type Options = ReadModelOptions<{ id: string }>
+
 function done(id: string, text = '') {
   return toMessage({ type: 'A::Done', source: 'test', data: { id, text } }, systemClock)
 }
@@ -56,8 +58,8 @@ async function replay(transport: AmqpTransport, from: ReplayStart) {
 }
 
 /** A started read model, with the codes of the errors that it has told. */
-async function model(transport: AmqpTransport, store = memoryStore()) {
-  const things = createReadModel({ transport, store, projection })
+async function model(transport: AmqpTransport, store = memoryStore(), more: Pick<Options, 'load'> = {}) {
+  const things = createReadModel({ transport, store, projection, ...more })
   const errors: string[] = []
   things.on('error', ({ code }) => errors.push(code))
   await things.start()
@@ -124,19 +126,21 @@ describe.skipIf(missing !== undefined)('a replay of a stream', () => {
     if (replyTo === 'recorder') await until(() => errors.includes('ERR_UNEXPECTED_RESULT'))
   })
 
-  it('makes a read model not ready when its stream is deleted, until it has caught up with the new one', async () => {
+  it('makes a read model not ready when its stream is deleted, and keeps it so without load()', async () => {
     const options = own()
     const transport = await started(options)
     await publish(transport, 'a')
     const { things, errors } = await model(transport)
+    const loading = await model(transport, memoryStore(), { load: () => [] })
     await deleteQueue(`${options.prefix}.results.replay`)
-    await until(() => errors.includes('ERR_NOT_CAUGHT_UP'))
-    await until(() => things.status.isReady, 10_000)
+    await until(() => errors.includes('ERR_NOT_CAUGHT_UP') && loading.errors.includes('ERR_NOT_CAUGHT_UP'))
+    await until(() => loading.things.status.isReady && errors.includes('ERR_NOT_REBUILDABLE'), 10_000)
     await publish(transport, 'b')
-    await until(async () => (await things.get('b')) !== undefined)
+    await until(async () => (await loading.things.get('b')) !== undefined)
+    expect(things.status.isReady).toBe(false)
   })
 
-  it('makes a read model anew whose stream was made anew, and longer than before, while it was down', async () => {
+  it('refuses a read model whose stream was made anew, and longer than before, while it was down', async () => {
     const options = own()
     const store = memoryStore()
     const transport = await started(options)
@@ -148,10 +152,10 @@ describe.skipIf(missing !== undefined)('a replay of a stream', () => {
     const other = await started(options)
     const ids = Array.from({ length: 20 }, (_, n) => `n${n}`)
     await publish(other, ...ids)
-    const { things } = await model(other, store)
-    expect(things.status.size).toBe(20)
-    for (const id of ids) expect(await things.get(id)).toBeDefined()
-    expect(await things.get('a')).toBeUndefined()
+    await expect(model(other, store)).rejects.toMatchObject({ code: 'ERR_NOT_REBUILDABLE' })
+    const { things } = await model(other, store, { load: () => [{ key: 'a', state: { id: 'a' } }] })
+    expect(things.status.size).toBe(21)
+    for (const id of ['a', ...ids]) expect(await things.get(id)).toBeDefined()
   }, 30_000)
 
   it('goes on behind a position of an older version, which does not say which stream it belongs to', async () => {

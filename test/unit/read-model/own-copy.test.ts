@@ -411,6 +411,34 @@ describe('a read model with a copy of its own', () => {
     await expect(model({ store }).start()).rejects.toMatchObject({ code: 'ERR_NOT_REBUILDABLE' })
   })
 
+  it('refuses to begin anew with another log, and keeps the snapshot of the one that was', async () => {
+    const { store, model, say } = await open()
+    const first = model({ store })
+    await first.start()
+    await say('Created', { id: 'a', name: 'Ada' })
+    await first.close()
+    const head = await store.records.get('read-model/users/1/head')
+    const anew = await open()
+    await anew.say('Created', { id: 'b', name: 'Bob' })
+    await anew.say('Created', { id: 'c', name: 'Cy' })
+    for (let start = 0; start < 2; start += 1) {
+      const refused = anew.model({ store })
+      await expect(refused.start()).rejects.toMatchObject({
+        code: 'ERR_NOT_REBUILDABLE',
+        message: expect.stringMatching(/load\(\).*another version/),
+      })
+      await refused.close()
+    }
+    expect(await store.records.get('read-model/users/1/head')).toEqual(head)
+    const load = () => [{ key: 'a', state: { id: 'a', name: 'Ada', names: ['Ada'] } }]
+    const loaded = anew.model({ store, load })
+    await loaded.start()
+    expect(loaded.status.size).toBe(3)
+    const next = anew.model({ store, projection: usersProjection({ version: 2 }) })
+    await next.start()
+    expect(next.status.size).toBe(2)
+  })
+
   it('starts with what load() gives, and what happens while it is loaded', async () => {
     const { model, say } = await open({ maxLog: 1 })
     await say('Created', { id: 'old', name: 'not in the log' })

@@ -310,6 +310,31 @@ describe('a read model with a shared copy', () => {
     expect(await store.records.list(`${PREFIX}row/`)).toHaveLength(1)
   })
 
+  it('refuses to begin anew with another log, and keeps the rows of the one that was', async () => {
+    const { model, say, store } = await open()
+    const first = model()
+    await start(first)
+    await say('Created', { id: 'a', name: 'Ada' })
+    await clock.advance(2000)
+    await first.close()
+    const other = memoryTransport({ clock })
+    await other.start()
+    for (const id of ['b', 'c'])
+      await other.publish(eventOf('Created', { id, name: id }, { clock }), { channel: 'results' })
+    for (let count = 0; count < 2; count += 1) {
+      const refused = model({ transport: other })
+      await expect(refused.start()).rejects.toMatchObject({ code: 'ERR_NOT_REBUILDABLE' })
+      await refused.close()
+    }
+    expect(await store.records.list(`${PREFIX}row/`)).toHaveLength(1)
+    const load = () => [{ key: 'a', state: { id: 'a', name: 'Ada', names: ['Ada'] } }]
+    const loaded = model({ transport: other, load })
+    await start(loaded)
+    for (const id of ['a', 'b', 'c']) expect(await loaded.get(id)).toBeDefined()
+    await loaded.close()
+    await other.close()
+  })
+
   it('is not ready, and says why, when it finds a gap while it runs', async () => {
     const { transport, model, say, rename } = await open({ maxLog: 5 })
     let end = (_reason: unknown): void => {}

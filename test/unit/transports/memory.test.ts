@@ -262,16 +262,35 @@ describe('a replay', () => {
 
   it('from a beginning that is no longer kept is refused', async () => {
     const { read, answer } = await setup({ maxLog: 2 })
+    const positions: string[] = []
+    const noting: MessageHandler = async (_, { position = '' }) => void positions.push(position)
+    const reader = await read(beginning, noting)
     for (const key of ['1', '2', '3']) await answer('Done', key)
+    await clock.flush()
+    await reader.close()
     await expect(read(beginning)).rejects.toMatchObject({
       code: 'ERR_CONFIG',
       message: expect.stringContaining('maxLog'),
     })
-    await expect(read({ kind: 'replay', from: { after: '0' } })).rejects.toMatchObject({ code: 'ERR_CONFIG' })
+    const [first = '', second = ''] = positions
     const seen: string[] = []
-    await read({ kind: 'replay', from: { after: '1' } }, recorder(seen))
+    await read({ kind: 'replay', from: { after: first } }, recorder(seen))
     await clock.flush()
     expect(seen).toEqual(['2', '3'])
+    await answer('Done', '4')
+    await expect(read({ kind: 'replay', from: { after: first } })).rejects.toMatchObject({ code: 'ERR_CONFIG' })
+    await read({ kind: 'replay', from: { after: second } })
+  })
+
+  it('from a position of another process, whose log is gone, is refused', async () => {
+    const [one, other] = [await setup(), await setup()]
+    for (const { answer } of [one, other]) for (const key of ['1', '2', '3']) await answer('Done', key)
+    const positions: string[] = []
+    await one.read(beginning, async (_, { position = '' }) => void positions.push(position))
+    await clock.flush()
+    const reading = { kind: 'replay', from: { after: positions[1] ?? '' } } as const
+    await one.read(reading)
+    await expect(other.read(reading)).rejects.toMatchObject({ code: 'ERR_CONFIG' })
   })
 
   it.each(['', 'x', '-1', '1.5', '99', ' 1', '1e1'])(
