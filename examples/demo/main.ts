@@ -76,14 +76,13 @@ function textOf(error: unknown): string {
 /** What a start that fails leaves open would keep the process alive; it is started again, where that can help. */
 function giveUp(settings: Settings, error: unknown): void {
   const { code } = error as NodeJS.ErrnoException
-  const variables = variablesOf(settings).join(' and ')
-  if (code === 'ERR_CONFIG' || code === 'ERR_INVALID_URL')
-    report({ mistake: `${textOf(error)} See ${variables}.` }, () => process.exit(2))
-  else if (code === 'EADDRINUSE') report({ mistake: textOf(error) }, () => process.exit(2))
-  else {
-    fail(error)
-    process.exit()
+  const text = code === 'EADDRINUSE' ? textOf(error) : `${textOf(error)} See ${variablesOf(settings).join(' and ')}.`
+  if (code === 'ERR_CONFIG' || code === 'ERR_INVALID_URL' || code === 'EADDRINUSE') {
+    report({ mistake: text }, () => process.exit(2))
+    return
   }
+  console.error(text)
+  process.exit(1)
 }
 
 // Nobody has to read what it prints: `npm run demo | head` must not end it.

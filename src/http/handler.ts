@@ -97,8 +97,8 @@ function refuse({ plan }: Command, request: HttpRequest, isGiven: boolean): Http
 }
 
 function isMapped({ plan }: Command): boolean {
-  const { input, headers } = httpOptionsOf(plan.definition)
-  return input !== undefined || headers !== undefined
+  const { input, headers, exists } = httpOptionsOf(plan.definition)
+  return input !== undefined || headers !== undefined || exists !== undefined
 }
 
 /** One literal with every property: this is the object that goes through the core with each request. */
@@ -148,8 +148,11 @@ async function mapRequest(
   principal: string | undefined,
   { body, isGiven }: { readonly body: unknown; readonly isGiven: boolean },
 ) {
-  const { input, headers } = httpOptionsOf(command.plan.definition)
+  const { input, headers, exists } = httpOptionsOf(command.plan.definition)
   const full = toHookRequest(isGiven ? request : { ...request, body }, { principal, preferences })
+  // RFC 9110 section 13.1.2; any other list of tags only the origin can judge.
+  if (exists && headerOf(request, 'if-none-match')?.trim() === '*' && (await callHook('exists', () => exists(full))))
+    throw new GatewayError('ERR_PRECONDITION_FAILED', 'What the request would create is there already.')
   const data = input && !isGiven ? await callHook('input', () => input(full)) : body
   const own = headers && (await callHook('headers', () => headers(full)))
   return { data, headers: { ...conditionsOf(request), ...own } }

@@ -62,6 +62,11 @@ export interface HttpCommandOptions<Data> {
   readonly input?: (request: CommandRequest) => Data | Promise<Data>
   /** Headers of the request event. */
   readonly headers?: (request: CommandRequest) => Readonly<Record<string, string>>
+  /**
+   * Whether what the request would create is there already, from a read model for example: `If-None-Match: *` is then
+   * answered 412, and nothing is published (RFC 9110 section 13.1.2). Asked only for requests with that header.
+   */
+  readonly exists?: (request: CommandRequest) => boolean | Promise<boolean>
   /** What a 202 points to: by default the operation; a resource whose id is the operation's may be named instead. */
   readonly accepted?: { readonly location?: (operation: Operation) => string }
   /** Media types of the answers; a request that accepts none of them gets 406. @default whatever the results are */
@@ -105,6 +110,7 @@ const TEXTS = ['operationsPath', 'publicUrl', 'statusStyle', 'problemBase', 'pri
 const COMMAND_OPTIONS = [
   'input',
   'headers',
+  'exists',
   'accepted',
   'produces',
   'methods',
@@ -189,6 +195,7 @@ function checkCommand(definition: object, keepsOperations: boolean): void {
   resolveNumbers(COMMAND_NUMBERS, options as Readonly<Record<string, unknown>>)
   checkFunction('input', options.input)
   checkFunction('headers', options.headers)
+  checkFunction('exists', options.exists)
   check(
     ['accepted', accepted],
     accepted === undefined || (typeof accepted === 'object' && accepted !== null),

@@ -142,10 +142,7 @@ export const HTTP_REQUIREMENTS: Readonly<Record<string, Requirement>> = {
   E05: { summary: 'an ended operation redirects whatever If-None-Match says', test: 'src/testing/http' },
   E06: { summary: 'no-cache of a client does not stand in the way of 304', test: 'src/testing/http' },
   E07: { summary: 'If-Match on DELETE compares strongly, else 412', test: 'src/testing/http' },
-  E08: {
-    summary: 'If-None-Match: * on a route that creates',
-    notOurs: 'only a read model could tell; the header is forwarded (E09)',
-  },
+  E08: { summary: 'If-None-Match: * on a route that creates', test: 'src/testing/http' },
   E09: { summary: 'conditions that only the origin can judge go into the event', test: 'src/testing/http' },
   E10: {
     summary: 'operations are private and revalidated, 202, 303, 404 and 410 not stored',

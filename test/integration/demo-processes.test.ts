@@ -116,6 +116,13 @@ describe('a process of the demo that cannot be started like this', () => {
     expect(isRefused).toBe(false)
   })
 
+  it('names the address and the variable of a broker that cannot be reached, and tries again', async () => {
+    const env = { KAFKA_BROKERS: '127.0.0.1:1', DEMO_PREFIX: 'demo_nowhere' }
+    const child = await startChild(MAIN, { args: ['--transport', 'kafka', '--store', 'memory'], env })
+    await child.prints(/(?:Kafka at 127\.0\.0\.1:1 cannot be asked .* See KAFKA_BROKERS\.\s+){4}/)
+    expect(await child.stop()).toBe(0)
+  })
+
   it.skipIf(missingRabbit !== undefined)(
     'ends the whole demo with 2, and with one error that names the option',
     async () => {

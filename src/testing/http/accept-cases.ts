@@ -52,6 +52,7 @@ const MAPPING: Given = {
     headers: ({ headers, raw }) => ({ agent: String(headers['x-agent']), raw: typeof raw }),
   },
 }
+const KNOWING: Given = { command: { exists: ({ body }) => (body as { username?: string }).username !== 'bob' } }
 
 /** Section C of the contract: how requests are taken. */
 export const acceptCases: readonly HttpCase[] = [
@@ -172,5 +173,13 @@ export const acceptCases: readonly HttpCase[] = [
     const data = { params: { team: 'a b' }, query, body: { name: 'ann' }, method: 'PUT' }
     assert.deepEqual(JSON.parse(Buffer.from(body).toString()), data)
     assert.deepEqual({ ...forwarded }, { agent: 'test', raw: 'object', 'if-match': '"7"' })
+  }),
+  check('E08 what is there already is not created where nothing may be', KNOWING, async ({ post, send, requests }) => {
+    const none = { 'if-none-match': ' * ' }
+    await post(none).refuses(412, 'ERR_PRECONDITION_FAILED')
+    assert.deepEqual(requests, [])
+    await post({ 'if-none-match': '"7"' }).is(201)
+    await send({ method: 'POST', path: '/users', headers: none, body: { username: 'bob' } }).is(201)
+    assert.equal(requests.length, 2)
   }),
 ]
