@@ -18,15 +18,14 @@ const ON_SERVERS = [
   'test/integration/{two-instances,demo-processes,demo-drain}.test.ts',
 ]
 
-/** Those that take their time: brokers that are killed and started again, workers of other stacks, processes by the dozen. */
+/** Those that take their time: brokers that are killed and started again, workers of other stacks. */
 const LONG_ON_SERVERS = [
-  'test/integration/amqp/{alarm,node,example,shared-copy}.test.ts',
+  'test/integration/amqp/{alarm,node,shared-copy}.test.ts',
   'test/integration/kafka/{groups,restart,release-4,start}.test.ts',
   'test/integration/{postgres,redis}/growth.test.ts',
   'test/integration/redis/start.test.ts',
   'test/integration/interop/{nest-kafka,spring-kafka,spring-rabbitmq}.test.ts',
   'test/integration/servers/own-servers.test.ts',
-  'test/integration/{demo-processes,demo-drain}.test.ts',
 ]
 
 interface ProjectOptions {
@@ -54,7 +53,6 @@ export default defineConfig(({ mode }) => {
   return {
     resolve: { alias },
     test: {
-      passWithNoTests: true,
       // The deep run is a few long files: they run side by side.
       ...(deep && { env: { DEEP: '1' }, maxWorkers: 2 }),
       reporters: reportFile ? ['default', ['json', { outputFile: reportFile }]] : ['default'],
