@@ -1,4 +1,4 @@
-import { GatewayError, toGatewayError } from '../core/errors.js'
+import { GatewayError, isGatewayError, toGatewayError } from '../core/errors.js'
 import { type EventMessage, parseData, toMessage } from '../core/event.js'
 import { SEQUENCE_HEADER } from '../core/operation.js'
 import { validateData } from '../core/schema.js'
@@ -23,6 +23,14 @@ interface Job {
   readonly delivered: number
 }
 
+/** One run of the handler. */
+interface Attempt {
+  readonly data: unknown
+  readonly attempt: number
+  /** Gives the next number of the progress of this delivery. */
+  readonly sequences: () => number
+}
+
 /** Why a request has failed; `data` when its own could be read. */
 interface Failure {
   readonly error: unknown
@@ -40,7 +48,10 @@ interface AttemptParts {
 /** All that clients learn where no `failure` says more: errors may name hosts, tables and people. */
 const MESSAGES = { error: 'The request could not be carried out.', invalid: 'The request is not valid.' }
 const MAX_BACKOFF_MS = 30_000
-/** Beyond what one attempt sends, so that the progress of each later attempt has greater numbers. */
+const MOST_DOUBLINGS = 30
+/** So that a handler that fails at once does not ask without a pause. */
+const OUTAGE_MS = 100
+/** Beyond what one delivery sends, so that the progress of each later one has greater numbers. */
 const SEQUENCES = 1_000_000
 
 /** Runs handlers, tries again what fails, and says so when all has failed. */
@@ -51,11 +62,15 @@ export class Attempts {
     this.#parts = parts
   }
 
-  /** Rejects only when the worker closes. */
+  /**
+   * Rejects only when the worker closes. A store or broker that is away uses up no attempt: a failure that was told for
+   * it would stand, whatever the handler comes to when it is asked once more.
+   */
   async answer(job: Job): Promise<Answer> {
     const { settings, waits, note } = this.#parts
     const { request, delivered } = job
-    for (let count = 0; ; count += 1) {
+    const sequences = countFrom((delivered - 1) * SEQUENCES)
+    for (let count = 0, failed = 0; ; count += 1) {
       let data: unknown
       try {
         // Parsed for each attempt anew, as a handler may have changed what it got.
@@ -64,11 +79,13 @@ export class Attempts {
         return this.fail(job, { error: toGatewayError(error, 'ERR_MALFORMED_BODY'), reason: 'invalid' })
       }
       try {
-        return { results: await this.#attempt(job, data, count), park: false }
+        return { results: await this.#attempt(job, { data, attempt: delivered + count, sequences }), park: false }
       } catch (error) {
         if (waits.hasEnded('work')) throw error
-        if (count + 1 >= settings.attempts) return this.fail(job, { error, reason: 'error', data })
-        const delayMs = this.backoffMs(count)
+        const isAway = isOutage(error)
+        if (!isAway) failed += 1
+        if (failed >= settings.attempts) return this.fail(job, { error, reason: 'error', data })
+        const delayMs = Math.max(this.backoffMs(count), isAway ? OUTAGE_MS : 0)
         note('retry', { request, attempt: delivered + count, delayMs, error })
         await waits.pause(delayMs)
       }
@@ -77,14 +94,13 @@ export class Attempts {
 
   /** With full jitter, so that what failed together is not tried again together. */
   backoffMs(failures: number): number {
-    return Math.round(Math.random() * Math.min(this.#parts.settings.backoffMs * 2 ** failures, MAX_BACKOFF_MS))
+    const doubled = this.#parts.settings.backoffMs * 2 ** Math.min(failures, MOST_DOUBLINGS)
+    return Math.round(Math.random() * Math.min(doubled, MAX_BACKOFF_MS))
   }
 
-  #attempt({ request, handling, delivered }: Job, data: unknown, count: number): Promise<readonly EventMessage[]> {
+  #attempt({ request, handling }: Job, { data, attempt, sequences }: Attempt): Promise<readonly EventMessage[]> {
     const { id, type, correlationId, key, headers } = request
-    const { attempts, timeoutMs } = this.#parts.settings
-    const attempt = delivered + count
-    let sequence = ((delivered - 1) * attempts + count) * SEQUENCES
+    const { timeoutMs } = this.#parts.settings
     return this.#parts.waits.until(async (controller) => {
       const result = await handling.handler({
         data,
@@ -94,8 +110,7 @@ export class Attempts {
         headers,
         attempt,
         progress: (data) => {
-          sequence += 1
-          const event = { type: `${type}::Progress`, data, headers: { [SEQUENCE_HEADER]: `${sequence}` } }
+          const event = { type: `${type}::Progress`, data, headers: { [SEQUENCE_HEADER]: `${sequences()}` } }
           if (!controller.signal.aborted) void this.#progress(request, event)
         },
         get signal() {
@@ -171,5 +186,18 @@ export class Attempts {
       },
       clock,
     )
+  }
+}
+
+/** Whether a store or a broker that the handler has asked is away, or has not said what became of a call. */
+function isOutage(error: unknown): boolean {
+  return isGatewayError(error) && ['ERR_STORE_UNAVAILABLE', 'ERR_TRANSPORT_UNAVAILABLE'].includes(error.code)
+}
+
+function countFrom(start: number): () => number {
+  let last = start
+  return () => {
+    last += 1
+    return last
   }
 }

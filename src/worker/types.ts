@@ -65,7 +65,10 @@ export interface WorkerOptions {
   readonly group?: string
   /** How many requests are worked on at the same time. @default 16 */
   readonly concurrency?: number
-  /** A failed attempt (of 5) is repeated after a random part of `backoffMs` (100), doubled each time up to 30 s. */
+  /**
+   * A failed attempt (of 5) is repeated after a random part of `backoffMs` (100), doubled each time up to 30 s. One that
+   * fails as a store or broker of this package is away does not count.
+   */
   readonly retries?: { readonly attempts?: number; readonly backoffMs?: number }
   /** How long one attempt may take. @default no limit */
   readonly timeoutMs?: number

@@ -19,13 +19,16 @@ const NOT_WRITTEN = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'ENOENT',
 /** What `pg` says, without a code, when its pool gives no connection in time. */
 const NO_CONNECTION = /timeout exceeded when trying to connect|Cannot use a pool after calling end/
 
+/** Class 08 (connection exception), and what a server says that is being shut down or has crashed. */
+const LOST = /^(?:08...|57P0[12])$/
+
 /** A table, a column or a function is missing, or may not be used. */
 const CONFIG = new Set(['42P01', '42703', '42883', '3F000', '42501', '28P01', '28000', '3D000'])
 
 /**
  * Runs statements; those that the server rolled back against a deadlock are run again.
- * @throws GatewayError for what the server says about the data, the schema or its own state; other errors, after which
- * the outcome is unknown, as they are.
+ * @throws GatewayError for what the server says about the data, the schema or its own state, and for a connection that
+ * is away or was lost; other errors of the server as they are.
  */
 export function createDatabase(client: PostgresClient, assertOpen = () => {}): Database {
   return {
@@ -56,9 +59,18 @@ function toStoreError(error: unknown): unknown {
   if (/^(?:22|23|54)...$/.test(code))
     return new GatewayError('ERR_INVALID_INPUT', `The database cannot store this: ${text}.`, { cause: error })
   if (CONFIG.has(code)) return new GatewayError('ERR_CONFIG', `The database does not fit: ${text}.`, { cause: error })
-  if (!NOT_WRITTEN.has(code) && !NO_CONNECTION.test(text)) return error
-  const details = { cause: error, outcome: 'not-accepted' } as const
-  return new GatewayError('ERR_STORE_UNAVAILABLE', `The database takes no statements: ${text}.`, details)
+  if (NOT_WRITTEN.has(code) || NO_CONNECTION.test(text)) {
+    const details = { cause: error, outcome: 'not-accepted' } as const
+    return new GatewayError('ERR_STORE_UNAVAILABLE', `The database takes no statements: ${text}.`, details)
+  }
+  if (isFromServer(error) && !LOST.test(code)) return error
+  const details = { cause: error, outcome: 'unknown' } as const
+  return new GatewayError('ERR_STORE_UNAVAILABLE', `The connection to the database is lost: ${text}.`, details)
+}
+
+/** Only what the server has sent has a severity; the rest clients and sockets say. */
+function isFromServer(error: unknown): boolean {
+  return typeof error === 'object' && error !== null && 'severity' in error
 }
 
 /** The code of the server, or of the socket; empty where there is none. */

@@ -1,6 +1,7 @@
 import { memoryStore } from 'respond-async'
 import { describe, expect, it, vi } from 'vitest'
 import { type ErrorCode, GatewayError } from '../../../src/core/errors.js'
+import { SEQUENCE_HEADER } from '../../../src/core/operation.js'
 import { faultyStore } from '../../../src/testing/faulty.js'
 import { brief, deferred, made, setup, withPublish } from './setup.js'
 
@@ -167,5 +168,55 @@ describe('while the store of dedupe is away', () => {
     expect(handler).not.toHaveBeenCalled()
     await worker.close()
     random.mockRestore()
+  })
+})
+
+describe('while a store or broker that the handler asks is away', () => {
+  it.each(['ERR_STORE_UNAVAILABLE', 'ERR_TRANSPORT_UNAVAILABLE'] as const)(
+    'FM-D1 no attempt is used up, and the request ends as it would have: %s',
+    async (code) => {
+      const { worker, told, results, broker, send, clock } = await setup()
+      let away: unknown = new GatewayError(code, 'is away', { outcome: 'unknown' })
+      let asked = 0
+      worker.handle('Requested', async ({ progress }) => {
+        asked += 1
+        progress(asked)
+        if (away !== undefined) throw away
+        return made
+      })
+      await worker.start()
+      await send()
+      await clock.advance(HOUR_MS)
+      expect(asked).toBeGreaterThan(100)
+      expect(told.retry).toHaveLength(asked)
+      away = undefined
+      await clock.advance(30_000)
+      const types = results.map(({ type }) => type)
+      expect([types.at(-1), types.includes('Requested::Failed'), broker.parked]).toEqual(['Made', false, []])
+      const sequences = results.slice(0, -1).map(({ headers }) => Number(headers[SEQUENCE_HEADER]))
+      expect(sequences).toEqual(sequences.map((_, index) => index + 1))
+    },
+  )
+
+  it('other errors count all the same, in between and afterwards', async () => {
+    const { worker, results, send, clock } = await setup({ retries: { attempts: 3, backoffMs: 0 } })
+    const away = unavailable('ERR_STORE_UNAVAILABLE')
+    const errors: unknown[] = [away, new Error('one'), away, away, new Error('two'), away, new Error('three')]
+    const handler = vi.fn(async () => Promise.reject(errors.shift()))
+    await worker.handle('Requested', handler).start()
+    await send()
+    await clock.advance(10_000)
+    expect(handler).toHaveBeenCalledTimes(7)
+    expect(results.map(({ type }) => type)).toEqual(['Requested::Failed'])
+  })
+
+  it('a worker that closes gives the request back', async () => {
+    const { worker, told, results, broker, send, clock } = await setup()
+    worker.handle('Requested', () => Promise.reject(unavailable('ERR_STORE_UNAVAILABLE')))
+    await worker.start()
+    await send()
+    await clock.advance(5000)
+    await worker.close()
+    expect([told.requeued.length, results, broker.parked]).toEqual([1, [], []])
   })
 })
