@@ -7,7 +7,7 @@ import ts from 'typescript'
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
 import { listFiles, ROOT, readText } from './files.js'
 import { blocksOf } from './markdown.js'
-import { codeOf, type Example, examplesOf, printedOf, serverOf } from './page-examples.js'
+import { codeOf, type Example, examplesOf, printedOf, serverOf, withPort } from './page-examples.js'
 import { type Bindings, matches, parseTranscript, replay } from './transcript.js'
 
 const PAGES = listFiles().filter(
@@ -16,11 +16,6 @@ const PAGES = listFiles().filter(
 const LANGUAGES = ['ts', 'sh', 'http', 'json', 'text', 'mermaid', 'diff']
 const blocks = PAGES.flatMap((page) => blocksOf(page, readText(page)))
 const examples = PAGES.flatMap((page) => examplesOf(blocks.filter((block) => block.page === page)))
-
-/** Pages listen on 3000, as readers will; each example gets a port of its own. */
-function withPort(code: string, port: number): string {
-  return code.replace(/(localhost:|listen\(|port: |\?\? )3000\b/g, `$1${port}`)
-}
 
 function freePort(): Promise<number> {
   return new Promise((resolve, reject) => {

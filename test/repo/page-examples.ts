@@ -38,3 +38,8 @@ export function serverOf({ blocks: [first] }: Example): Kind | undefined {
 export function printedOf(code: string): string[] {
   return [...code.matchAll(/\/\/ -> (.*)$/gm)].map(([, text = '']) => text)
 }
+
+/** Pages listen on 3000, as readers will; each example gets a port of its own. */
+export function withPort(code: string, port: number): string {
+  return code.replace(/(localhost:|listen\(|port: |\?\? )3000\b/g, `$1${port}`)
+}
