@@ -256,11 +256,15 @@ export class QueueReader implements Part, Reader {
   }
 }
 
-/** 1 for the first delivery; quorum queues count, others only say that it is not the first. */
-function attemptOf({ fields, properties }: AmqpMessage): number {
-  const count = properties.headers?.['x-delivery-count']
-  if (typeof count === 'number') return count + 1
-  return fields.redelivered ? 2 : 1
+/**
+ * 1 for the first delivery, also where its sender says something else; quorum queues count, others only say that it is
+ * not the first. amqplib makes a header called `__proto__` the prototype of the others.
+ */
+function attemptOf({ fields, properties: { headers } }: AmqpMessage): number {
+  if (!fields.redelivered) return 1
+  const name = 'x-delivery-count'
+  const count = headers && Object.hasOwn(headers, name) ? headers[name] : undefined
+  return typeof count === 'number' ? count + 1 : 2
 }
 
 /** A step of an end, which is done as well when there is nothing left to end. */

@@ -24,9 +24,13 @@ const RESERVED = new Set(
   ['__proto__', 'CC', 'BCC', 'x-delivery-count', 'x-stream-offset', TIME].concat(FIELDS.map(([, name]) => name)),
 )
 
+/** Begins the names of the attributes of CloudEvents. */
+const ATTRIBUTES = 'cloudEvents'
+
 /** The name that an application's header has in the table, so that it comes back as what it was. */
 export function wireName(name: string): string {
-  return name.startsWith(OURS) || RESERVED.has(name) ? ESCAPED + name : name
+  const isTaken = name.startsWith(OURS) || name.startsWith(ATTRIBUTES) || RESERVED.has(name)
+  return isTaken ? ESCAPED + name : name
 }
 
 const NO_HEADERS = copyHeaders({})

@@ -1,8 +1,8 @@
 import { GatewayError } from '../../core/errors.js'
-import type { EventMessage } from '../../core/event.js'
+import { type EventMessage, textOf } from '../../core/event.js'
 import { wireName } from './amqp-headers.js'
 import type { AmqpBinding, AmqpContent, AmqpProperties, Surroundings } from './amqp-wire.js'
-import { copiedHeaders, correlationOf, type Found, headerText, VALUE } from './answer.js'
+import { copiedHeaders, correlationOf, type Found, headerText, ONE_VALUE, VALUE } from './answer.js'
 import { fromAttributes, isAttribute, isCloudEvent, isStructured, readStructured, toAttributes } from './cloudevents.js'
 import { envelopeBytes, readEnvelope, writeEnvelope } from './nest.js'
 import { readTypeId, TYPE_ID } from './spring.js'
@@ -120,17 +120,18 @@ function readCloudEvent(
     if (prefix !== undefined && value !== undefined) attributes.set(name.slice(prefix.length), value)
   }
   if (!isCloudEvent(attributes)) return undefined
-  const read = native.read(content, surroundings)
-  const fields = fromAttributes(attributes)
-  const { traceparent = read.traceparent, tracestate = read.tracestate } = read
-  return { ...read, ...fields, traceparent, tracestate, headers: withoutAttributes(read.headers) }
+  const headers = withoutAttributes(table)
+  const read = native.read({ body, properties: { ...properties, headers } }, surroundings)
+  const { traceparent, tracestate } = read
+  return { ...read, ...fromAttributes(attributes), traceparent, tracestate }
 }
 
-function withoutAttributes(headers: EventMessage['headers']): EventMessage['headers'] {
-  const kept: Record<string, string> = Object.create(null)
-  for (const [name, value] of Object.entries(headers)) {
+/** Before names are made again what they were: an application's header may be called like an attribute. */
+function withoutAttributes(table: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  const kept: Record<string, unknown> = Object.create(null)
+  for (const name of Object.keys(table)) {
     const prefix = PREFIXES.find((one) => name.startsWith(one))
-    if (prefix === undefined || !isAttribute(name.slice(prefix.length))) kept[name] = value
+    if (prefix === undefined || !isAttribute(name.slice(prefix.length))) kept[name] = table[name]
   }
   return kept
 }
@@ -171,8 +172,13 @@ function foundIn(
   const typeId = get(TYPE_ID)
   if (typeId !== undefined) return readTypeId(typeId, body)
   // Nest says no content type; Spring always does.
-  const envelope = properties.contentType === undefined ? readEnvelope(body) : undefined
-  return envelope ?? (read.type === '' ? { reply: VALUE } : undefined)
+  if (properties.contentType !== undefined) return read.type === '' ? { reply: VALUE } : undefined
+  return readEnvelope(body) ?? (read.type === '' ? { reply: isNothing(body) ? ONE_VALUE : VALUE } : undefined)
+}
+
+/** What Nest makes of a value that is undefined; it may be one of several, and says nothing of the end. */
+function isNothing(body: Uint8Array): boolean {
+  return body.length === 2 && textOf(body) === '{}'
 }
 
 /** An event of a Nest worker is in an envelope also where its routing key says it all. */

@@ -9,6 +9,9 @@ export type Found = Partial<
 /** An answer that is a value, and the only one. */
 export const VALUE: ReplyNote = Object.freeze({ isLast: true, isEmpty: false })
 
+/** An answer that is a value, and may be one of several. */
+export const ONE_VALUE: ReplyNote = Object.freeze({ isLast: false, isEmpty: false })
+
 const NULL = Buffer.from('null')
 
 /** An answer without a value: its data are `null`. */

@@ -1,4 +1,4 @@
-import type { EventMessage } from '../../core/event.js'
+import { type EventMessage, isJson } from '../../core/event.js'
 import { membersOf } from './json.js'
 
 /** CloudEvents 1.0 attributes by their names. */
@@ -90,7 +90,12 @@ function attributeText(json: string): string {
 
 function dataOf(members: ReadonlyMap<string, string> | undefined, contentType = 'application/json') {
   const base64 = members?.get('data_base64')
-  if (base64 === undefined) return { contentType, body: Buffer.from(members?.get('data') ?? 'null') }
+  if (base64 === undefined) return { contentType, body: bodyOf(members?.get('data') ?? 'null', contentType) }
   const text: unknown = JSON.parse(base64)
   return typeof text === 'string' ? { contentType, body: Buffer.from(text, 'base64') } : undefined
+}
+
+/** CloudEvents JSON format, section 3.1.1: of a type that is no JSON, a text is the data themselves. */
+function bodyOf(json: string, contentType: string): Buffer {
+  return Buffer.from(isJson(contentType) || !json.startsWith('"') ? json : JSON.parse(json))
 }

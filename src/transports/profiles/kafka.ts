@@ -1,6 +1,5 @@
 import type { EventMessage } from '../../core/event.js'
-import type { ReplyNote } from '../../core/profile.js'
-import { copiedHeaders, correlationOf, type Found, headerText, nothing } from './answer.js'
+import { copiedHeaders, correlationOf, type Found, headerText, nothing, ONE_VALUE } from './answer.js'
 import { EXPIRY, expiryOf, isStructured, readStructured } from './cloudevents.js'
 import type { Header, IncomingRecord, KafkaBinding, OutgoingRecord } from './kafka-wire.js'
 import { NEST_END, NEST_ERROR, readMarkers } from './nest.js'
@@ -12,7 +11,6 @@ const ZILLA_ID = 'zilla:correlation-id'
 /** Where workers of several stacks put the id of the request, beside CloudEvents, which native reads. */
 const CORRELATIONS = [CORRELATION_ID, ZILLA_ID, 'REPLY_CORRELATION_ID']
 const OFFSET_DIGITS = 20
-const ONE_VALUE: ReplyNote = Object.freeze({ isLast: false, isEmpty: false })
 
 /**
  * A binding that also writes as other workers expect it, by the profile of the message, and reads what they answer,
@@ -29,9 +27,9 @@ export function withKafkaProfiles(native: KafkaBinding, correlationHeader?: stri
       const addressed = profile.answers === 'event' ? { ...message, replyTo: undefined } : message
       if (profile.name === 'spring' || profile.name === 'nest') return writeForeign(addressed, topic)
       const record = native.toRecord(addressed, topic)
-      return profile.name === 'native'
-        ? record
-        : { ...record, headers: [...record.headers, ...expiryHeaders(message), ...replyHeaders(addressed)] }
+      if (profile.name === 'native') return record
+      const headers = new Map([...record.headers, ...expiryHeaders(message)])
+      return { ...record, headers: addressedHeaders(headers, addressed) }
     },
     fromRecord(record, isAwaited = false) {
       const read = native.fromRecord(record)
@@ -62,10 +60,8 @@ function writeForeign(message: EventMessage, topic: string): OutgoingRecord {
   if (profile?.typeId !== undefined) headers.set(TYPE_ID, Buffer.from(profile.typeId))
   if (message.traceparent !== undefined) headers.set('traceparent', Buffer.from(message.traceparent))
   if (message.tracestate !== undefined) headers.set('tracestate', Buffer.from(message.tracestate))
-  // Each header once: of two Spring takes the last, and Nest joins them.
-  for (const [name, value] of replyHeaders(message)) headers.set(name, value)
   const value = Buffer.from(body.buffer, body.byteOffset, body.byteLength)
-  return { topic, key: key === undefined ? null : Buffer.from(key), value, headers: [...headers] }
+  return { topic, key: key === undefined ? null : Buffer.from(key), value, headers: addressedHeaders(headers, message) }
 }
 
 function expiryHeaders(message: EventMessage): [string, Buffer][] {
@@ -73,11 +69,16 @@ function expiryHeaders(message: EventMessage): [string, Buffer][] {
   return expiry === undefined ? [] : [[`ce_${EXPIRY}`, Buffer.from(expiry)]]
 }
 
-function replyHeaders({ correlationId, replyTo }: EventMessage): [string, Buffer][] {
-  const headers: [string, Buffer][] = []
-  if (correlationId !== undefined) headers.push([CORRELATION_ID, Buffer.from(correlationId)])
-  if (replyTo !== undefined) headers.push([REPLY_TOPIC, Buffer.from(replyTo)])
-  return headers
+/**
+ * Each header once: of two Spring takes the last, and Nest joins them. An application's own header by one of these names
+ * would send the answer elsewhere.
+ */
+function addressedHeaders(headers: Map<string, Buffer>, { correlationId, replyTo }: EventMessage): [string, Buffer][] {
+  headers.delete(CORRELATION_ID)
+  headers.delete(REPLY_TOPIC)
+  if (correlationId !== undefined) headers.set(CORRELATION_ID, Buffer.from(correlationId))
+  if (replyTo !== undefined) headers.set(REPLY_TOPIC, Buffer.from(replyTo))
+  return [...headers]
 }
 
 /** Of several headers with one name the last one counts. */

@@ -207,3 +207,30 @@ it('P07 no request has an expiration, which would delete what a 202 has promised
     expect(amqpBinding().write(request(profile)).properties).not.toHaveProperty('expiration')
   }
 })
+
+describe('the data of an answer', () => {
+  const structured = 'application/cloudevents+json'
+  const event = { specversion: '1.0', id: '1', source: 's', type: 'Done' }
+
+  it.each([
+    ['text/plain', '"say \\"hello\\""', 'say "hello"'],
+    ['text/plain', '7', '7'],
+    ['application/json', '"hello"', '"hello"'],
+    ['application/vnd.x+json', '"hello"', '"hello"'],
+  ])('N16 of a structured CloudEvent of type %s that are %s', (datacontenttype, data, expected) => {
+    const members = JSON.stringify({ ...event, datacontenttype }).slice(0, -1)
+    for (const from of [fromAmqp, fromKafka]) {
+      const read = from({ headers: {}, contentType: structured, body: `${members},"data":${data}}` })
+      expect([read.contentType, Buffer.from(read.body).toString()]).toEqual([datacontenttype, expected])
+    }
+  })
+
+  it('INTEROP-N4 of Nest over RabbitMQ that are undefined do not end a list of values', () => {
+    const read = (body: string, contentType?: string) =>
+      amqpBinding().read({ properties: { headers: {}, contentType }, body: Buffer.from(body) }, { type: '', now: 5 })
+        .reply
+    expect(read('{}')).toEqual({ isLast: false, isEmpty: false })
+    expect(read('{}', 'application/json')).toEqual({ isLast: true, isEmpty: false })
+    expect(read('{"a":1}')).toEqual({ isLast: true, isEmpty: false })
+  })
+})
