@@ -225,7 +225,7 @@ describe('the data of an answer', () => {
     }
   })
 
-  it('INTEROP-N4 of Nest over RabbitMQ that are undefined do not end a list of values', () => {
+  it('of Nest over RabbitMQ that are undefined do not end a list of values', () => {
     const read = (body: string, contentType?: string) =>
       amqpBinding().read({ properties: { headers: {}, contentType }, body: Buffer.from(body) }, { type: '', now: 5 })
         .reply
