@@ -6,6 +6,7 @@ import { unavailable } from './failures.js'
 import { Health } from './health.js'
 import { Link } from './link.js'
 import type { AmqpSettings } from './options.js'
+import { OwnReaders } from './own-readers.js'
 import { Publisher } from './publisher.js'
 import { SignOfLife } from './sign-of-life.js'
 import type { Topology } from './topology.js'
@@ -37,6 +38,7 @@ export class Running {
   readonly publisher: Publisher
   readonly direct: DirectReplies | undefined
   readonly readers = new Set<Reader>()
+  readonly own = new OwnReaders()
   /** Queues where results of the requests of this instance may go; the oldest is the one. */
   readonly replyTo = new Set<string>()
 

@@ -1,7 +1,7 @@
 import { GatewayError } from '../../core/errors.js'
 import type { EventMessage } from '../../core/event.js'
 import { createId } from '../../core/ids.js'
-import type { Reader } from '../../core/transport.js'
+import type { MessageHandler, Reader } from '../../core/transport.js'
 import { lingersMs, notAlone, whenAlone } from './alone.js'
 import type { AmqpChannel, AmqpMessage } from './client.js'
 import { KeptReader } from './kept.js'
@@ -35,8 +35,11 @@ async function readQueues({ subscription, onMessage }: Wanted, running: Running,
   const sources = sourcesOf(subscription, shared)
   const isOwn = reading.kind === 'own'
   const awaited = new Set(subscription.types)
-  const reader = new QueueReader({
-    ...{ sources, isOwn, onMessage, count },
+  const handle: MessageHandler = isOwn
+    ? (message, delivery) => running.own.deliver(reader, message, delivery)
+    : onMessage
+  const reader: QueueReader = new QueueReader({
+    ...{ sources, isOwn, onMessage: handle, count },
     concurrency: reading.kind === 'shared' ? (reading.concurrency ?? SHARED_CONCURRENCY) : OWN_PREFETCH,
     clock: settings.clock,
     link: running.reading,
@@ -50,11 +53,18 @@ async function readQueues({ subscription, onMessage }: Wanted, running: Running,
       for (const { queue } of sources) running.replyTo.delete(queue)
     },
   })
-  await running.reading.add(reader)
+  // Before anything can come.
+  const made: Reader = isOwn ? running.own.join(reader, onMessage) : reader
+  try {
+    await running.reading.add(reader)
+  } catch (error) {
+    await made.close()
+    throw error
+  }
   running.readers.add(reader)
   if (channel === 'results' && isOwn === (settings.replyTo === 'own'))
     for (const { queue } of sources) running.replyTo.add(queue)
-  return reader
+  return made
 }
 
 function sourcesOf({ channel, types, reading }: Wanted['subscription'], { topology }: Shared): readonly Source[] {
