@@ -8,6 +8,8 @@ export interface Place {
   readonly option: 'url' | 'connection'
 }
 
+/** Errors of sockets and look-ups before there is a connection; their texts have names of hosts in them, which say nothing. */
+const NOWHERE = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH', 'ETIMEDOUT'])
 const UNREACHABLE = /ECONNREFUSED|ENOTFOUND|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|EAI_AGAIN|ECONNRESET|EPIPE/
 const TLS =
   /self.signed|unable to (verify|get)|ALTNAME|altnames|EPROTO|wrong version number|certificate|\bSSL\b|ERR_TLS|ERR_SSL/i
@@ -17,16 +19,20 @@ export function explainConnect(cause: unknown, { address, option }: Place): Gate
   if (isGatewayError(cause)) return cause
   const text = describe(cause)
   const config = (why: string) => new GatewayError('ERR_CONFIG', `${why} (option ${option}).`, { cause })
+  const away = (why: string) => unavailable(`${why} (option ${option}).`, cause)
+  if (NOWHERE.has(socketCodeOf(cause))) return away(`RabbitMQ at ${address} cannot be reached: ${text}`)
   if (/ACCESS.REFUSED|403/.test(text) && !/vhost/.test(text))
     return config(`RabbitMQ at ${address} refuses the user name or the password`)
   // amqplib does not pass on what the server says of a virtual host that it does not open.
   if (/vhost|Expected ConnectionOpenOk; got <ConnectionClose/.test(text))
     return config(`RabbitMQ at ${address} does not open its virtual host: there is none, or not for this user`)
   if (TLS.test(text)) return config(`TLS with ${address} fails: ${text}; see also the option socket`)
-  if (/opening handshake|Invalid frame/i.test(text))
-    return config(`What listens at ${address} ended the connection, as a server does that expects TLS, or no AMQP`)
+  const ended = `What listens at ${address} ended the connection, as a server does that expects TLS, or no AMQP`
+  if (/Invalid frame/i.test(text)) return config(ended)
+  // So does a proxy while there is nothing behind it.
+  if (/opening handshake/i.test(text)) return away(ended)
   const why = UNREACHABLE.test(text) ? 'cannot be reached' : 'did not let us connect'
-  return unavailable(`RabbitMQ at ${address} ${why}: ${text} (option ${option}).`, cause)
+  return away(`RabbitMQ at ${address} ${why}: ${text}`)
 }
 
 /** The error of a step on an open connection: a permission, other arguments, something that is not there. */
@@ -84,4 +90,8 @@ function describe(error: unknown): string {
   const code = 'code' in error && typeof error.code === 'string' ? error.code : ''
   const text = error.message.replaceAll(/\s+/g, ' ').trim()
   return text.includes(code) ? text : `${text} (${code})`
+}
+
+function socketCodeOf(error: unknown): string {
+  return typeof error === 'object' && error !== null && 'code' in error ? String(error.code) : ''
 }

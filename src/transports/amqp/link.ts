@@ -1,3 +1,4 @@
+import type { EventEmitter } from 'node:events'
 import type { Clock } from '../../core/clock.js'
 import { type GatewayError, isGatewayError } from '../../core/errors.js'
 import { inTime, within } from '../../core/in-time.js'
@@ -44,6 +45,7 @@ export class Link {
   /** The connection that is open, or being set up: what others say of an alarm is passed over. */
   #latest: AmqpConnection | undefined
   #isClosed = false
+  #unlisten = (): void => {}
   #attempts = 0
   #cancels = new Set<() => void>()
 
@@ -73,8 +75,19 @@ export class Link {
     }
   }
 
-  /** Sets up a part now, and on each connection to come. */
+  /** Sets up a part now, and on each connection to come. Rejects at the first failure, as `start` does. */
   async add(part: Part): Promise<void> {
+    for (;;) {
+      try {
+        return await this.#add(part)
+      } catch (error) {
+        if (!this.#options.waitForBroker || this.#isClosed || !isAway(error)) throw error
+        await this.#pause()
+      }
+    }
+  }
+
+  async #add(part: Part): Promise<void> {
     const connection = this.#connection
     if (connection === undefined) throw unavailable('There is no connection to RabbitMQ at the moment.')
     try {
@@ -112,6 +125,8 @@ export class Link {
     for (const part of this.#parts) part.detach(new Error('The transport was closed.'))
     this.#parts.clear()
     if (connection !== undefined) await this.#end(connection)
+    // It lives on, and may be handed in again and again.
+    if (!this.#options.isOurs) this.#unlisten()
   }
 
   async #open(): Promise<void> {
@@ -126,12 +141,15 @@ export class Link {
       this.#lost(connection, failure ?? new Error('The connection was closed.'))
     }
     // amqplib reports the reason as `error` and then the end as `close`; an orderly end has no reason.
-    connection.on('error', (error: unknown) => {
+    const failed = (error: unknown): void => {
       failure ??= error
+    }
+    this.#unlisten = listen(connection, {
+      error: failed,
+      close: lost,
+      blocked: (reason) => this.#block(connection, reason),
+      unblocked: () => this.#unblock(connection),
     })
-    connection.on('close', lost)
-    connection.on('blocked', (reason: unknown) => this.#block(connection, reason))
-    connection.on('unblocked', () => this.#unblock(connection))
     try {
       for (const part of this.#parts) await this.#attach(part, connection)
       if (isGone || this.#isClosed) throw unavailable('The connection to RabbitMQ was lost again.', failure)
@@ -251,4 +269,15 @@ export async function closeChannel(channel: AmqpChannel | undefined, clock: Cloc
 /** Whether waiting can help; a wrong password stays wrong. */
 function isAway(error: unknown): boolean {
   return typeof error === 'object' && error !== null && 'code' in error && error.code === 'ERR_TRANSPORT_UNAVAILABLE'
+}
+
+type Listeners = Readonly<Record<'error' | 'close' | 'blocked' | 'unblocked', (reason?: unknown) => void>>
+
+/** Returns how to stop listening. */
+function listen(connection: AmqpConnection, listeners: Listeners): () => void {
+  for (const [event, listener] of Object.entries(listeners)) connection.on(event, listener)
+  const emitter = connection as unknown as Partial<Pick<EventEmitter, 'removeListener'>>
+  return () => {
+    for (const [event, listener] of Object.entries(listeners)) emitter.removeListener?.(event, listener)
+  }
 }

@@ -190,6 +190,6 @@ function oneOf(name: string, value: string, allowed: readonly string[]): void {
 function checkUrl(url: unknown): void {
   const isUrl = typeof url === 'string' && URL.canParse(url) && /^amqps?:$/.test(new URL(url).protocol)
   if (isUrl) return
-  const text = 'url, which is not shown here, is not valid; allowed is a URL that begins with amqp:// or amqps://'
+  const text = 'url is not shown here, and not valid; allowed is a URL that begins with amqp:// or amqps://'
   throw new GatewayError('ERR_CONFIG', `${text}, with special characters of user and password percent-encoded.`)
 }

@@ -82,8 +82,11 @@ export class Publisher implements Part {
   detach(error: unknown): void {
     // The link says again what has brought it here.
     if (this.#channel === undefined && error === this.#why) return
-    if (this.#channel !== undefined && this.#options.onReply !== undefined) this.#options.onRepliesLost()
+    const channel = this.#channel
+    if (channel !== undefined && this.#options.onReply !== undefined) this.#options.onRepliesLost()
     this.#channel = undefined
+    // On a connection of somebody else it would stay open.
+    void channel?.close().catch(() => {})
     this.#why = error
     this.#isMending = this.#refuseTooLarge(error)
     if (this.#isMending) return

@@ -222,6 +222,30 @@ describe('a link to the broker', () => {
     expect([wires.length, ...log]).toEqual([1, 'down'])
     await link.close()
     expect(wires[0]?.isClosed).toBe(false)
+    expect(wires[0]?.eventNames()).toEqual([])
+  })
+
+  it('a part that cannot be set up yet waits as the start does, where that was asked for', async () => {
+    const first = setUp()
+    await first.link.start()
+    await expect(first.link.add(part([], 'a', [new Error('dropped')]))).rejects.toMatchObject({
+      code: 'ERR_TRANSPORT_UNAVAILABLE',
+    })
+    const patient = setUp({ waitForBroker: true })
+    await patient.link.start()
+    const log: string[] = []
+    const adding = patient.link.add(part(log, 'a', [new Error('dropped'), new Error('dropped again')]))
+    await patient.clock.advance(2000)
+    await adding
+    expect(log.filter((line) => line === 'a on')).toHaveLength(3)
+    const wrong = part([], 'b', [new GatewayError('ERR_CONFIG', 'other arguments')])
+    await expect(patient.link.add(wrong)).rejects.toMatchObject({ code: 'ERR_CONFIG' })
+    const never = patient.link.add(part([], 'c', Array(99).fill(new Error('dropped'))))
+    const ended = expect(never).rejects.toMatchObject({ code: 'ERR_TRANSPORT_UNAVAILABLE' })
+    await patient.clock.advance(5000)
+    await patient.link.close()
+    await ended
+    expect(patient.clock.pending).toBe(0)
   })
 
   it('a close ends all that is tried', async () => {

@@ -14,6 +14,11 @@ class Wire extends EventEmitter {
   readonly log: string[] = []
   readonly sent: Sent[] = []
   onReply: (message: AmqpMessage | null) => void = () => {}
+  isClosed = false
+
+  async close(): Promise<void> {
+    this.isClosed = true
+  }
 
   async consume(queue: string, onMessage: (message: AmqpMessage | null) => void, options: object): Promise<void> {
     this.log.push(`consume ${queue} ${JSON.stringify(options)}`)
