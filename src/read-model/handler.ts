@@ -14,13 +14,13 @@ import { createHttpExtension, type HookRequest, httpSettingsOf, operationUrl } f
 import type { HttpReply, HttpRequest } from '../http/types.js'
 import type { Copied, ReadEntry } from './types.js'
 
-/** How reads are answered. */
+/** How reads are answered: to any caller, but for what `show` holds back. */
 export interface ReadOptions<State> {
   /** Knows which operations are running: what they create is then said to be on its way. */
   readonly gateway?: GatewayContext
   /** @default the route's parameter `id`, else the last part of the path */
   readonly key?: (request: HookRequest) => string | undefined
-  /** Makes the body of a state; undefined for 404. @default the state itself */
+  /** Makes the body of a state; undefined for 404, also for who may not see it. @default the state itself */
   readonly show?: (state: State, request: HookRequest) => unknown
   /** What is still being created is a 404 that says so, or 202 with the Location of its operation. @default 'not-found' */
   readonly pending?: 'not-found' | 'accepted'
