@@ -19,10 +19,14 @@ export function logFactsOf(topics: ReadonlyMap<string, TopicFacts>): LogAnswer {
   const unknown = [...topics].flatMap(([topic, facts]) =>
     SETTINGS.filter(([field]) => facts[field] === undefined).map(([, name]) => `${name} of ${topic}`),
   )
-  return { log: { isCompacted: all.some(isCompacted), dropsOld: dropsOld(all) }, unknown }
+  return {
+    log: { isCompacted: all.some(({ cleanupPolicy }) => isCompacted(cleanupPolicy)), dropsOld: dropsOld(all) },
+    unknown,
+  }
 }
 
-function isCompacted({ cleanupPolicy }: TopicFacts): boolean {
+/** True for a policy by which a message may be removed for another one with its key. */
+export function isCompacted(cleanupPolicy: string | undefined): boolean {
   return cleanupPolicy?.includes('compact') ?? false
 }
 

@@ -1,9 +1,9 @@
 import { GatewayError } from '../../core/errors.js'
 import type { EventMessage } from '../../core/event.js'
 import { configError, refuseUnknown } from '../../core/options.js'
-import type { Subscription } from '../../core/transport.js'
+import type { Channel, Subscription } from '../../core/transport.js'
 import type { KafkaClient, TopicFacts } from './client.js'
-import { type LogAnswer, logFactsOf } from './log-facts.js'
+import { isCompacted, type LogAnswer, logFactsOf } from './log-facts.js'
 
 /** Topics by event type, or one for all. */
 export type TopicMap = string | Readonly<Record<string, string>>
@@ -98,9 +98,10 @@ export class Topics {
     return [...new Set(found)]
   }
 
-  /** True when it has been found. */
-  has(topic: string): boolean {
-    return this.#facts.has(topic)
+  /** True when it has been found, and keeps what is published there. */
+  takes(topic: string, channel: Channel): boolean {
+    const facts = this.#facts.get(topic)
+    return facts !== undefined && (channel === 'results' || !isCompacted(facts.cleanupPolicy))
   }
 
   /** How many there are of these topics, as far as they are known. */
@@ -119,10 +120,13 @@ export class Topics {
     return limit - Math.min(HEADER_BYTES, Math.ceil(limit / 2))
   }
 
-  /** The settings that the broker denies to say of the topics of requests, which then go unchecked. */
-  get unknownLimits(): string[] {
-    const unknown = this.requests.filter((topic) => this.#facts.get(topic)?.maxMessageBytes === undefined)
-    return unknown.map(limitOf)
+  /** The settings of a topic of requests that the broker denies to say, and which then go unchecked. */
+  unknownOf(topic: string): string[] {
+    const { maxMessageBytes, cleanupPolicy } = this.#facts.get(topic) ?? {}
+    return [
+      ...(maxMessageBytes === undefined ? [`max.message.bytes of ${topic}`] : []),
+      ...(cleanupPolicy === undefined ? [policyOf(topic)] : []),
+    ]
   }
 
   /** What is known of a topic may be old. */
@@ -172,14 +176,14 @@ export class Topics {
   }
 
   /**
-   * Checks that every result stays for its readers. Gives the topics of which the broker denies to say it.
+   * Checks that every message stays for its readers. Gives what the broker denies to say.
    * @throws GatewayError ERR_CONFIG
    */
-  refuseCompacted(topics: readonly string[]): string[] {
-    const compacted = topics.filter((topic) => this.#facts.get(topic)?.cleanupPolicy?.includes('compact'))
-    if (compacted.length === 0) return topics.filter((topic) => this.#facts.get(topic)?.cleanupPolicy === undefined)
-    const text = `The topic ${compacted.join(', ')} is compacted: of several results with one key only the last is kept`
-    throw new GatewayError('ERR_CONFIG', `${text}. Set cleanup.policy=delete, or await results on another topic.`)
+  refuseCompacted(topics: readonly string[], channel: Channel): string[] {
+    const policies = topics.map((topic) => [topic, this.#facts.get(topic)?.cleanupPolicy] as const)
+    const compacted = policies.filter(([, policy]) => isCompacted(policy)).map(([topic]) => topic)
+    if (compacted.length > 0) throw new GatewayError('ERR_CONFIG', compactedText(compacted.join(', '), channel))
+    return policies.filter(([, policy]) => policy === undefined).map(([topic]) => policyOf(topic))
   }
 
   /** What is known of these as the log of a replay. */
@@ -194,9 +198,17 @@ export class Topics {
   }
 }
 
-/** How a limit of a topic is called that the broker denies to say. */
-export function limitOf(topic: string): string {
-  return `max.message.bytes of ${topic}`
+/** Why nothing that must be read goes to a topic that is compacted, and what to do. */
+export function compactedText(topic: string, channel: Channel): string {
+  const [lost, otherwise] =
+    channel === 'requests'
+      ? ['a request could be removed before a worker reads it, as soon as another one has its key', 'send requests to']
+      : ['of several results with one key only the last is kept', 'await results on']
+  return `The topic ${topic} is compacted: ${lost}. Set cleanup.policy=delete, or ${otherwise} another topic.`
+}
+
+function policyOf(topic: string): string {
+  return `cleanup.policy of ${topic}`
 }
 
 function topicIn(map: TopicMap | undefined, type: string): string | undefined {

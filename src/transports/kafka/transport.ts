@@ -19,7 +19,7 @@ import { Monitor } from './monitor.js'
 import type { KafkaSettings } from './options.js'
 import { noTopic, Publisher } from './publisher.js'
 import { Reading } from './reading.js'
-import { limitOf, Topics } from './topics.js'
+import { compactedText, Topics } from './topics.js'
 import { answered, pause } from './waiting.js'
 
 const CHECK_EVERY_MS = 1000
@@ -72,10 +72,10 @@ export class KafkaTransport implements Transport {
   /** A topic that only a function names is not looked up at the start. */
   learnMaxBodyBytesOf(type: string): Promise<void> | undefined {
     const topic = this.#topics.ofRequest(type)
-    if (topic === undefined || this.#topics.has(topic)) return undefined
+    if (topic === undefined || this.#topics.takes(topic, 'requests')) return undefined
     return this.#topics.find(topic, this.#settings.client).then((facts) => {
-      // One that is not there is refused by `publish`.
-      if (facts !== undefined && facts.maxMessageBytes === undefined) this.#skippedChecks.add(limitOf(topic))
+      // One that is not there, or compacted, is refused by `publish`.
+      if (facts !== undefined) this.#skip(this.#topics.unknownOf(topic))
     })
   }
 
@@ -112,7 +112,8 @@ export class KafkaTransport implements Transport {
     try {
       await answered(client.connect(), CONNECT_MS)
       await this.#topics.check(this.#topics.static, client, this.#pause)
-      for (const unknown of this.#topics.unknownLimits) this.#skippedChecks.add(unknown)
+      this.#topics.refuseCompacted(this.#topics.requests, 'requests')
+      for (const topic of this.#topics.requests) this.#skip(this.#topics.unknownOf(topic))
     } catch (error) {
       await inTime(client.close(), CLOSE_MS, clock).catch(() => {})
       throw explainStart(error, optionNames)
@@ -142,8 +143,8 @@ export class KafkaTransport implements Transport {
     try {
       const topic = this.#topicFor(message, options)
       const record = this.#settings.binding.toRecord(this.#addressed(message, options.channel), topic)
-      if (this.#topics.has(topic)) return this.#publisher.publish(record)
-      return this.#assertTopic(topic).then(() => this.#publisher.publish(record))
+      if (this.#topics.takes(topic, options.channel)) return this.#publisher.publish(record)
+      return this.#assertTopic(topic, options.channel).then(() => this.#publisher.publish(record))
     } catch (error) {
       return Promise.reject(error)
     }
@@ -168,9 +169,7 @@ export class KafkaTransport implements Transport {
     const topics = this.#topics.read(subscription)
     if (topics.length === 0) throw new GatewayError('ERR_CONFIG', `kafka() was given no topics.${channel} to read.`)
     await this.#topics.check(topics, client, this.#pause)
-    if (channel === 'results' && kind.kind !== 'replay') {
-      for (const topic of this.#topics.refuseCompacted(topics)) this.#skippedChecks.add(`cleanup.policy of ${topic}`)
-    }
+    if (kind.kind !== 'replay') this.#skip(this.#topics.refuseCompacted(topics, channel))
     const log = kind.kind === 'replay' ? this.#logOf(topics) : undefined
     const group = kind.kind === 'shared' ? `${groupPrefix}${kind.group}` : undefined
     const park = (record: IncomingRecord, from: string) => this.#deadLetters.park(record, from)
@@ -207,8 +206,12 @@ export class KafkaTransport implements Transport {
 
   #logOf(topics: readonly string[]): LogFacts {
     const { log, unknown } = this.#topics.logFacts(topics)
-    for (const setting of unknown) this.#skippedChecks.add(setting)
+    this.#skip(unknown)
     return log
+  }
+
+  #skip(checks: readonly string[]): void {
+    for (const check of checks) this.#skippedChecks.add(check)
   }
 
   readonly #pause = (ms: number): Promise<void> => pause(this.#settings.clock, ms)
@@ -226,13 +229,17 @@ export class KafkaTransport implements Transport {
     return replyTo === undefined ? message : { ...message, replyTo }
   }
 
-  async #assertTopic(topic: string): Promise<void> {
+  async #assertTopic(topic: string, channel: Channel): Promise<void> {
     const { client } = this.#settings
     const facts = await this.#topics.find(topic, client).catch((cause: unknown) => {
       const text = `No Kafka broker can be reached to look up the topic ${topic}.`
       throw new GatewayError('ERR_TRANSPORT_UNAVAILABLE', text, { cause, outcome: 'not-accepted' })
     })
     if (facts === undefined) throw refused(noTopic(topic), { isPermanent: true })
+    if (this.#topics.takes(topic, channel)) return
+    // Looked up again for the next request, as its policy may have been changed.
+    this.#topics.forget(topic)
+    throw refused(compactedText(topic, channel), { isPermanent: true })
   }
 
   #warn(text: string, cause?: unknown): void {

@@ -105,6 +105,18 @@ for (const [name, connect] of Object.entries(kafkaClients)) {
       }
     })
 
+    it('is refused when a topic of requests is compacted', async () => {
+      for (const policy of ['compact', 'compact,delete']) {
+        const requests = await made.create(`lost.${policy.length}`, 1, { 'cleanup.policy': policy })
+        const transport = kafka({ client: connect(made.brokers), topics: { requests } })
+        await expect(transport.start()).rejects.toMatchObject({
+          code: 'ERR_CONFIG',
+          message: expect.stringContaining(`${requests} is compacted`),
+        })
+        await transport.close()
+      }
+    })
+
     it('of a replay is refused at a position that is not there', async () => {
       const results = await made.create('positions')
       const transport = kafka({ client: connect(made.brokers), topics: { results } })

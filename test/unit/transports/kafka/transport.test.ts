@@ -20,7 +20,8 @@ const message: EventMessage = toMessage({ type: 'A', source: 's', data: 1 }, cre
 
 describe('the largest body of the Kafka transport', () => {
   const sizes: Record<string, number> = { small: 5000, medium: 50_000, tiny: 1000 }
-  const known = (topic: string) => ({ partitions: 1, maxMessageBytes: sizes[topic] })
+  const known = (topic: string) => ({ partitions: 1, maxMessageBytes: sizes[topic], cleanupPolicy: 'delete' })
+  const unsized = () => ({ partitions: 1, cleanupPolicy: 'delete' })
   const ofTypes = { A: 'small', B: 'medium' }
 
   it('leaves room for the headers, in the smallest topic of requests and in that of each type', async () => {
@@ -37,7 +38,7 @@ describe('the largest body of the Kafka transport', () => {
   })
 
   it('is that of the option where the broker does not say, and that is told', async () => {
-    const transport = await start({ requests: ofTypes, results: 'tiny' }, () => ({ partitions: 1 }))
+    const transport = await start({ requests: ofTypes, results: 'tiny' }, unsized)
     expect(transport.maxBodyBytes).toBe(1_000_000)
     expect(transport.skippedChecks).toEqual(['max.message.bytes of small', 'max.message.bytes of medium'])
     await transport.close()
@@ -62,7 +63,7 @@ describe('the largest body of the Kafka transport', () => {
   })
 
   it('of such a topic is told as unknown where the broker does not say', async () => {
-    const transport = await start({ requests: () => 'medium', results: 'tiny' }, () => ({ partitions: 1 }))
+    const transport = await start({ requests: () => 'medium', results: 'tiny' }, unsized)
     await transport.learnMaxBodyBytesOf?.('A')
     expect(transport.skippedChecks).toEqual(['max.message.bytes of medium'])
     expect(transport.maxBodyBytesOf?.('A')).toBe(1_000_000)
@@ -173,5 +174,66 @@ describe('a shared reader of the Kafka transport that is given no partition', ()
 
   it('says nothing when it is a recorder', async () => {
     expect(await read('results')).toEqual([])
+  })
+})
+
+describe('a topic of requests that is compacted', () => {
+  const requests = { channel: 'requests' } as const
+  const policies: Record<string, string | undefined> = { kept: 'delete', both: 'compact,delete', one: 'compact' }
+  const facts = (topic: string): TopicFacts => ({
+    partitions: 1,
+    maxMessageBytes: 50_000,
+    cleanupPolicy: policies[topic],
+  })
+  const refused = (topic: string) => ({
+    code: 'ERR_CONFIG',
+    message: expect.stringContaining(`${topic} is compacted: a request could be removed`),
+  })
+
+  it.each(['one', 'both'])('is refused at the start: %s', async (topic) => {
+    await expect(start({ requests: { A: 'kept', B: topic }, results: 'kept' }, facts)).rejects.toMatchObject(
+      refused(topic),
+    )
+  })
+
+  it('is none where it holds results alone, as read models read those', async () => {
+    const transport = await start({ requests: 'kept', results: 'one' }, facts)
+    await transport.publish(message, { channel: 'results' })
+    await transport.close()
+  })
+
+  it('is refused to a worker where a function names it', async () => {
+    const transport = await start({ requests: () => 'one' }, facts)
+    const reading = { kind: 'shared', group: 'workers' } as const
+    const call = transport.subscribe({ channel: 'requests', types: ['A'], reading }, async () => 'ack')
+    await expect(call).rejects.toMatchObject(refused('one'))
+    await transport.close()
+  })
+
+  it('refuses each request where a function names it, until its policy is another one', async () => {
+    let cleanupPolicy = 'compact'
+    const transport = await start({ requests: () => 'one' }, () => ({ ...facts('one'), cleanupPolicy }))
+    const details = { isPermanent: true, outcome: 'not-accepted' }
+    for (const learnt of [false, true]) {
+      if (learnt) await transport.learnMaxBodyBytesOf?.('A')
+      await expect(transport.publish(message, requests)).rejects.toMatchObject({
+        code: 'ERR_PUBLISH_REJECTED',
+        message: expect.stringContaining('is compacted'),
+        details,
+      })
+    }
+    cleanupPolicy = 'delete'
+    await transport.publish(message, requests)
+    await transport.close()
+  })
+
+  it('may be one where the broker does not say, and that is told', async () => {
+    const transport = await start({ requests: { A: 'unsaid' }, results: 'kept' }, facts)
+    expect(transport.skippedChecks).toEqual(['cleanup.policy of unsaid'])
+    await transport.close()
+    const byFunction = await start({ requests: () => 'unsaid' }, facts)
+    await byFunction.learnMaxBodyBytesOf?.('A')
+    expect(byFunction.skippedChecks).toEqual(['cleanup.policy of unsaid'])
+    await byFunction.close()
   })
 })
