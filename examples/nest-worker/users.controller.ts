@@ -9,6 +9,13 @@ interface NewUser {
   username: string
 }
 
+interface ListOptions {
+  count: number
+  fails?: boolean
+  /** Every second value is none. */
+  gaps?: boolean
+}
+
 /** A worker as it may have been there before any gateway: what a username makes it do stands for what may happen. */
 @Controller()
 export class UsersController {
@@ -24,8 +31,10 @@ export class UsersController {
 
   /** Answers with several values, and with an error or an end behind them. */
   @MessagePattern(named('list'))
-  list({ count, fails = false }: { count: number; fails?: boolean }): Observable<unknown> {
-    const values = from(Array.from({ length: count }, (_, n) => n)).pipe(map((n) => ({ n: n % 2, username: 'same' })))
+  list({ count, fails = false, gaps = false }: ListOptions): Observable<unknown> {
+    const values = from(Array.from({ length: count }, (_, n) => n % 2)).pipe(
+      map((n) => (gaps && n === 1 ? undefined : { n, username: 'same' })),
+    )
     return fails
       ? concat(
           values,

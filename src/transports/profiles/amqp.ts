@@ -2,7 +2,7 @@ import { GatewayError } from '../../core/errors.js'
 import { type EventMessage, textOf } from '../../core/event.js'
 import { wireName } from './amqp-headers.js'
 import type { AmqpBinding, AmqpContent, AmqpProperties, Surroundings } from './amqp-wire.js'
-import { copiedHeaders, correlationOf, type Found, headerText, ONE_VALUE, VALUE } from './answer.js'
+import { copiedHeaders, correlationOf, type Found, headerText, UNDEFINED, VALUE } from './answer.js'
 import { fromAttributes, isAttribute, isCloudEvent, isStructured, readStructured, toAttributes } from './cloudevents.js'
 import { envelopeBytes, readEnvelope, writeEnvelope } from './nest.js'
 import { readTypeId, TYPE_ID } from './spring.js'
@@ -173,11 +173,14 @@ function foundIn(
   if (typeId !== undefined) return readTypeId(typeId, body)
   // Nest says no content type; Spring always does.
   if (properties.contentType !== undefined) return read.type === '' ? { reply: VALUE } : undefined
-  return readEnvelope(body) ?? (read.type === '' ? { reply: isNothing(body) ? ONE_VALUE : VALUE } : undefined)
+  return readEnvelope(body) ?? (read.type === '' ? (isUndefined(body) ? UNDEFINED : { reply: VALUE }) : undefined)
 }
 
-/** What Nest makes of a value that is undefined; it may be one of several, and says nothing of the end. */
-function isNothing(body: Uint8Array): boolean {
+/**
+ * One of several values of a Nest worker that is `undefined`, of which JSON writes nothing at all: only where answers
+ * alone arrive does an empty object say so. The last value, and the only one, are `{"isDisposed":true}` then.
+ */
+function isUndefined(body: Uint8Array): boolean {
   return body.length === 2 && textOf(body) === '{}'
 }
 

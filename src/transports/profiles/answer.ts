@@ -19,6 +19,9 @@ export function nothing(reply: Omit<ReplyNote, 'isEmpty'>): Found {
   return { reply: { ...reply, isEmpty: true }, body: NULL, contentType: 'application/json' }
 }
 
+/** One of several values that says nothing; clients are shown `null`. */
+export const UNDEFINED: Found = Object.freeze({ ...nothing({ isLast: false }), reply: ONE_VALUE })
+
 /** A header in either of its two forms. */
 export function headerText(value: unknown): string | undefined {
   if (typeof value === 'string') return value

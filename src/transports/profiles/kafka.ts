@@ -1,5 +1,5 @@
 import type { EventMessage } from '../../core/event.js'
-import { copiedHeaders, correlationOf, type Found, headerText, nothing, ONE_VALUE } from './answer.js'
+import { copiedHeaders, correlationOf, type Found, headerText, nothing, ONE_VALUE, UNDEFINED } from './answer.js'
 import { EXPIRY, expiryOf, isStructured, readStructured } from './cloudevents.js'
 import type { Header, IncomingRecord, KafkaBinding, OutgoingRecord } from './kafka-wire.js'
 import { NEST_END, NEST_ERROR, readMarkers } from './nest.js'
@@ -103,7 +103,7 @@ function withCorrelation(
   return { ...read, correlationId }
 }
 
-function foundIn({ value }: IncomingRecord, headers: ReadonlyMap<string, string>): Found {
+function foundIn({ key, value }: IncomingRecord, headers: ReadonlyMap<string, string>): Found {
   const isLast = headers.has(NEST_END)
   const error = headers.get(NEST_ERROR)
   if (isLast || error !== undefined) return readMarkers(error, isLast, value === null)
@@ -112,7 +112,9 @@ function foundIn({ value }: IncomingRecord, headers: ReadonlyMap<string, string>
   const status = headers.get(':status')
   if (headers.has(ZILLA_ID) && status !== undefined) return readStatus(Number(status), value === null)
   // One of several values of a Nest worker looks the same; only the last one says that it is.
-  return value === null ? {} : { reply: ONE_VALUE }
+  if (value !== null) return { reply: ONE_VALUE }
+  // Nest answers without a key; a record that deletes another one has its key.
+  return key === null && headers.has(CORRELATION_ID) ? UNDEFINED : {}
 }
 
 /** Zilla answers as HTTP does. */

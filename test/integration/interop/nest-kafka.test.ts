@@ -92,6 +92,12 @@ for (const release of Object.keys(NEST) as NestRelease[]) {
       expect([none.status, none.body]).toEqual([200, '[]'])
     })
 
+    it('INTEROP-K8 several values: one that is undefined has its place in the list, and is no end', async () => {
+      const answer = await asking.post(name('list'), { count: 3, gaps: true })
+      expect([answer.status, JSON.parse(answer.body).filter((value: unknown) => value === null)]).toEqual([200, [null]])
+      expect(JSON.parse(answer.body)).toHaveLength(3)
+    })
+
     it('INTEROP several values: an error behind them ends the operation', async () => {
       const answer = await asking.post(name('list'), { count: 2, fails: true })
       expect([answer.status, JSON.parse(answer.body).data]).toEqual([409, { reason: 'interrupted' }])

@@ -99,6 +99,12 @@ for (const release of Object.keys(NEST) as NestRelease[]) {
       })
     })
 
+    it('INTEROP several values: one that is undefined has its place in the list, and ends nothing', async () => {
+      const answer = await asking.post(name('list'), { count: 3, gaps: true })
+      const value = { n: 0, username: 'same' }
+      expect([answer.status, JSON.parse(answer.body)]).toEqual([200, [value, null, value]])
+    })
+
     it('INTEROP several values: an error behind them ends the operation', async () => {
       const answer = await asking.post(name('list'), { count: 2, fails: true })
       expect([answer.status, JSON.parse(answer.body).data]).toEqual([409, { reason: 'interrupted' }])

@@ -155,6 +155,32 @@ describe('answers', () => {
     expect((ids[0] ?? '') < (ids[1] ?? '')).toBe(true)
   })
 
+  it('of a Nest worker that are undefined are values, and only the end is the end', () => {
+    const properties = { correlationId: 'c' }
+    const read = (body: string, around: object = surroundings, more: object = {}) =>
+      amqp.read({ properties: { ...properties, ...more }, body: Buffer.from(body) }, { type: '', now: NOW, ...around })
+    const value = { type: '', reply: { isLast: false, isEmpty: false }, body: Buffer.from('null') }
+    expect(read('{}')).toMatchObject(value)
+    expect(read('{"isDisposed":true}')).toMatchObject({ reply: { isLast: true, isEmpty: true } })
+    // What says its type, or that it is JSON, or comes as an event is what it says.
+    const others = [
+      read('{}', surroundings, { type: 'Done' }),
+      read('{}', surroundings, { contentType: 'application/json' }),
+      read('{}', { type: 'Done' }),
+      read('{}', { type: 'Done', isAwaited: true }),
+    ]
+    expect(others.map(({ body }) => Buffer.from(body).toString())).toEqual(['{}', '{}', '{}', '{}'])
+    const record = { topic: 't', partition: 0, offset: 0n, key: null, value: null, timestamp: NOW }
+    const id = ['kafka_correlationId', Buffer.from('c')] as const
+    const end = ['kafka_nest-is-disposed', Buffer.alloc(1)] as const
+    expect(kafka.fromRecord({ ...record, headers: [id] })).toMatchObject({ ...value, type: 't' })
+    expect(kafka.fromRecord({ ...record, headers: [id, end] })).toMatchObject({
+      reply: { isLast: true, isEmpty: true },
+    })
+    expect(kafka.fromRecord({ ...record, headers: [] }).reply).toBeUndefined()
+    expect(kafka.fromRecord({ ...record, key: Buffer.from('k'), headers: [id] }).reply).toBeUndefined()
+  })
+
   it('Q07 Q10 Q11 of Zilla and SmallRye workers are understood, and a header of Spring that is JSON loses its quotes', () => {
     const read = (headers: Record<string, string>, body: string | null = '1') =>
       kafka.fromRecord({
