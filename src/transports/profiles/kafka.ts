@@ -7,6 +7,7 @@ import { readTypeId, TYPE_ID } from './spring.js'
 
 const CORRELATION_ID = 'kafka_correlationId'
 const REPLY_TOPIC = 'kafka_replyTopic'
+const REPLY_PARTITION = 'kafka_replyPartition'
 const ZILLA_ID = 'zilla:correlation-id'
 /** Where workers of several stacks put the id of the request, beside CloudEvents, which native reads. */
 const CORRELATIONS = [CORRELATION_ID, ZILLA_ID, 'REPLY_CORRELATION_ID']
@@ -74,8 +75,7 @@ function expiryHeaders(message: EventMessage): [string, Buffer][] {
  * would send the answer elsewhere.
  */
 function addressedHeaders(headers: Map<string, Buffer>, { correlationId, replyTo }: EventMessage): [string, Buffer][] {
-  headers.delete(CORRELATION_ID)
-  headers.delete(REPLY_TOPIC)
+  for (const name of [CORRELATION_ID, REPLY_TOPIC, REPLY_PARTITION]) headers.delete(name)
   if (correlationId !== undefined) headers.set(CORRELATION_ID, Buffer.from(correlationId))
   if (replyTo !== undefined) headers.set(REPLY_TOPIC, Buffer.from(replyTo))
   return [...headers]
