@@ -19,8 +19,8 @@ const NOT_WRITTEN = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'ENOENT',
 /** What `pg` says, without a code, when its pool gives no connection in time. */
 const NO_CONNECTION = /timeout exceeded when trying to connect|Cannot use a pool after calling end/
 
-/** Class 08 (connection exception), and what a server says that is being shut down or has crashed. */
-const LOST = /^(?:08...|57P0[12])$/
+/** Class 08 (connection exception), and what a server says that is shut down, has crashed, or ends an idle session. */
+const LOST = /^(?:08...|57P0[125])$/
 
 /** A table, a column or a function is missing, or may not be used. */
 const CONFIG = new Set(['42P01', '42703', '42883', '3F000', '42501', '28P01', '28000', '3D000'])
@@ -28,7 +28,7 @@ const CONFIG = new Set(['42P01', '42703', '42883', '3F000', '42501', '28P01', '2
 /**
  * Runs statements; those that the server rolled back against a deadlock are run again.
  * @throws GatewayError for what the server says about the data, the schema or its own state, and for a connection that
- * is away or was lost; other errors of the server as they are.
+ * is away or was lost; other errors of the server, and mistakes in a client, as they are.
  */
 export function createDatabase(client: PostgresClient, assertOpen = () => {}): Database {
   return {
@@ -63,7 +63,7 @@ function toStoreError(error: unknown): unknown {
     const details = { cause: error, outcome: 'not-accepted' } as const
     return new GatewayError('ERR_STORE_UNAVAILABLE', `The database takes no statements: ${text}.`, details)
   }
-  if (isFromServer(error) && !LOST.test(code)) return error
+  if (error instanceof TypeError || (isFromServer(error) && !LOST.test(code))) return error
   const details = { cause: error, outcome: 'unknown' } as const
   return new GatewayError('ERR_STORE_UNAVAILABLE', `The connection to the database is lost: ${text}.`, details)
 }

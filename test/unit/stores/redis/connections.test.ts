@@ -30,6 +30,10 @@ describe('what a failed command means', () => {
     ['NOPERM this user has no permissions', 'ERR_STORE_UNAVAILABLE', 'unknown'],
     ['Socket closed unexpectedly', 'ERR_STORE_UNAVAILABLE', 'unknown'],
     ['Command timed out', 'ERR_STORE_UNAVAILABLE', 'unknown'],
+    ['Connection is closed.', 'ERR_STORE_UNAVAILABLE', 'unknown'],
+    ['Reached the max retries per request limit (which is 20).', 'ERR_STORE_UNAVAILABLE', 'unknown'],
+    ['The client is closed', 'ERR_STORE_UNAVAILABLE', 'unknown'],
+    ['read ECONNRESET', 'ERR_STORE_UNAVAILABLE', 'unknown'],
   ])('%s', (text, code, outcome) => {
     expect(toStoreError(new Error(text))).toMatchObject({ code, details: { outcome } })
   })
