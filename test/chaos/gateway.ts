@@ -84,7 +84,8 @@ function mostListeners(): number {
 }
 
 await gateway.start()
-if (config.transport === 'memory') await makeWorker(parts.bareTransport, config).start()
+if (config.transport === 'memory')
+  await makeWorker({ transport: parts.bareTransport, records: parts.store.records }, config).start()
 await app.listen({ port, host: '127.0.0.1' })
 
 process.on('message', ({ part, manner }: { part: 'broker' | 'store'; manner?: Manner }) => parts.fail(part, manner))

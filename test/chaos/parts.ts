@@ -57,8 +57,8 @@ export function topicsOf(prefix: string): { readonly requests: string; readonly 
   return { requests: `${prefix}.requests`, results: `${prefix}.results` }
 }
 
-/** The store that the configuration names. */
-async function makeStore({ store, storeAddress, prefix }: ProcessConfig): Promise<Store> {
+/** The store that the configuration names, for a gateway or a worker. */
+export async function makeStore({ store, storeAddress, prefix }: ProcessConfig): Promise<Store> {
   switch (store) {
     case 'memory':
       return memoryStore()

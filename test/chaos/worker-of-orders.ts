@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { appendFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Transport } from 'respond-async'
+import type { RecordSpace, Transport } from 'respond-async'
 import { createWorker } from 'respond-async/worker'
 import type { ProcessConfig } from './config.js'
 import type { Events } from './events.js'
@@ -11,18 +11,30 @@ const CONCURRENCY = 256
 const MOST_MS = 40
 /** Longer than any client waits. */
 const LATE_MS = 3000
+const KEPT_MS = 60_000
+
+/** What the worker works with. */
+interface WorkerParts {
+  readonly transport: Transport
+  readonly records: RecordSpace
+}
 
 /**
- * Carries out orders without remembering any: one that is delivered again is carried out again, with another result,
- * and the gateways have to see to it that nobody gets to know.
+ * Carries out orders without asking whether it has done so before: one that is delivered again is carried out again,
+ * with another result, and the gateways have to see to it that nobody gets to know. Each is written into the records,
+ * so that whatever happens to the store happens to workers, too.
  */
-export function makeWorker(transport: Transport, { executionsFile }: Pick<ProcessConfig, 'executionsFile'>) {
+export function makeWorker(
+  { transport, records }: WorkerParts,
+  { executionsFile }: Pick<ProcessConfig, 'executionsFile'>,
+) {
   return createWorker<Events>({ transport, concurrency: CONCURRENCY }).handle(
     'Order::Requested',
     async ({ data: { n }, id }) => {
       const entry: Execution = { kind: 'execution', id, n, at: now() }
       // Written before the answer goes out, and by the time this returns: the process may be killed.
       appendFileSync(executionsFile, `${JSON.stringify(entry)}\n`)
+      await records.put({ key: `order/${id}`, value: Buffer.from(String(n)), ttlMs: KEPT_MS })
       await sleep(n % 20 === 19 ? LATE_MS : Math.random() * MOST_MS)
       const data = { id, n, execution: randomUUID() }
       return n % 10 === 0 ? { type: 'Order::Rejected', data } : { type: 'Order::Placed', data }
