@@ -5,6 +5,7 @@ import { type KafkaClient, ProduceError } from './client.js'
 
 interface Waiting {
   readonly record: OutgoingRecord
+  readonly bytes: number
   /** Undefined without a key: then no order is promised. */
   readonly lane: string | undefined
   resolve(): void
@@ -23,6 +24,9 @@ export interface PublisherParts {
 
 /** Records of one call: brokers take a MiB per partition by default, and a call is one request to each of them. */
 const BATCH_BYTES = 900_000
+/** At most, of lengths and offsets around a record, and around one of its headers. */
+const FRAME_BYTES = 64
+const HEADER_FRAME_BYTES = 10
 /**
  * Clients write a call from dozens of small buffers for each record, all of which live until it is complete: those of
  * more records would outlive the young generation, and cost twice the CPU.
@@ -48,7 +52,7 @@ export class Publisher {
   publish(record: OutgoingRecord): Promise<void> {
     return new Promise((resolve, reject) => {
       const lane = record.key === null ? undefined : `${record.topic}\0${record.key.toString('latin1')}`
-      this.#waiting.push({ record, lane, resolve, reject })
+      this.#waiting.push({ record, bytes: sizeOf(record), lane, resolve, reject })
       this.#schedule()
     })
   }
@@ -78,13 +82,12 @@ export class Publisher {
     let bytes = 0
     let seen = 0
     for (const waiting of this.#waiting) {
-      const { lane, record } = waiting
-      const size = record.value.byteLength + 512
-      if (batch.length >= BATCH_RECORDS || (batch.length > 0 && bytes + size > BATCH_BYTES)) break
+      const { lane } = waiting
+      if (batch.length >= BATCH_RECORDS || (batch.length > 0 && bytes + waiting.bytes > BATCH_BYTES)) break
       seen += 1
       if (lane !== undefined && this.#lanes.has(lane)) heldBack.push(waiting)
       else {
-        bytes += size
+        bytes += waiting.bytes
         batch.push(waiting)
       }
     }
@@ -152,4 +155,15 @@ function topicsOf(batch: readonly Waiting[]): Waiting[][] {
     else known.push(waiting)
   }
   return [...topics.values()]
+}
+
+/** At least what it takes on the wire, as far as it is not compressed: the name of a header may be no ASCII. */
+function sizeOf({ key, value, headers }: OutgoingRecord): number {
+  let size = FRAME_BYTES + value.length + (key === null ? 0 : key.length)
+  // By number, as this is done for every record: an iterator costs four times as much.
+  for (let at = 0; at < headers.length; at += 1) {
+    const header = headers[at] as OutgoingRecord['headers'][number]
+    size += HEADER_FRAME_BYTES + 3 * header[0].length + header[1].length
+  }
+  return size
 }

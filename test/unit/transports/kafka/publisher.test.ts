@@ -150,4 +150,21 @@ describe('a publisher', () => {
     await clock.flush()
     expect(calls[1]?.values.length).toBe(2)
   })
+
+  it.each([
+    ['key', { key: Buffer.alloc(400_000) }],
+    ['value of a header', { headers: [['long', Buffer.alloc(400_000)]] }],
+    ['name of a header', { headers: [['é'.repeat(133_000), Buffer.alloc(0)]] }],
+    ['number of headers', { headers: Array.from({ length: 17_000 }, (_, n) => [String(n), Buffer.alloc(0)]) }],
+  ] as [string, Partial<OutgoingRecord>][])('counts for that what is no body, too: the %s', async (_, part) => {
+    const clock = createFakeClock()
+    const calls: number[] = []
+    const produce = async (records: readonly OutgoingRecord[]) => void calls.push(records.length)
+    const publisher = new Publisher({ client: { produce }, clock, inFlight: 1, refusedBy: () => {} })
+    const record = { topic: 't', key: null, value: Buffer.alloc(0), headers: [], ...part }
+    const all = Array.from({ length: 4 }, () => publisher.publish(record))
+    await clock.flush()
+    await Promise.all(all)
+    expect(calls).toEqual([2, 2])
+  })
 })
