@@ -1,5 +1,6 @@
 import { copyHeaders } from '../../core/event.js'
 import type { AmqpProperties } from './amqp-wire.js'
+import { isAttribute } from './cloudevents.js'
 
 /** Begins the names of the headers that are ours. */
 const OURS = 'ra-'
@@ -24,13 +25,19 @@ const RESERVED = new Set(
   ['__proto__', 'CC', 'BCC', 'x-delivery-count', 'x-stream-offset', TIME].concat(FIELDS.map(([, name]) => name)),
 )
 
-/** Begins the names of the attributes of CloudEvents. */
-const ATTRIBUTES = 'cloudEvents'
+/** The AMQP 1.0 binding of CloudEvents, section 3.1.3.1; RabbitMQ turns its application properties into headers. */
+export const ATTRIBUTES = ['cloudEvents_', 'cloudEvents:'] as const
 
 /** The name that an application's header has in the table, so that it comes back as what it was. */
 export function wireName(name: string): string {
-  const isTaken = name.startsWith(OURS) || name.startsWith(ATTRIBUTES) || RESERVED.has(name)
+  const isTaken = name.startsWith(OURS) || RESERVED.has(name) || isOfEnvelope(name)
   return isTaken ? ESCAPED + name : name
+}
+
+/** Extensions that are not ours an application may well set. */
+function isOfEnvelope(name: string): boolean {
+  const prefix = ATTRIBUTES.find((one) => name.startsWith(one))
+  return prefix !== undefined && isAttribute(name.slice(prefix.length))
 }
 
 const NO_HEADERS = copyHeaders({})

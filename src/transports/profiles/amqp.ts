@@ -1,14 +1,12 @@
 import { GatewayError } from '../../core/errors.js'
 import { type EventMessage, textOf } from '../../core/event.js'
-import { wireName } from './amqp-headers.js'
+import { ATTRIBUTES, wireName } from './amqp-headers.js'
 import type { AmqpBinding, AmqpContent, AmqpProperties, Surroundings } from './amqp-wire.js'
 import { copiedHeaders, correlationOf, type Found, headerText, UNDEFINED, VALUE } from './answer.js'
 import { fromAttributes, isAttribute, isCloudEvent, isStructured, readStructured, toAttributes } from './cloudevents.js'
 import { envelopeBytes, readEnvelope, writeEnvelope } from './nest.js'
 import { readTypeId, TYPE_ID } from './spring.js'
 
-// The AMQP 1.0 binding of CloudEvents, section 3.1.3.1; RabbitMQ turns its application properties into headers.
-const PREFIXES = ['cloudEvents_', 'cloudEvents:'] as const
 /** What the broker or the client library would take for an order to itself. */
 const NOT_OURS = new Set(['__proto__', 'CC', 'BCC', 'x-delivery-count', 'x-stream-offset'])
 const TAG_DIGITS = 15
@@ -19,7 +17,7 @@ const TAG_DIGITS = 15
  * carry the correlation id.
  */
 export function withAmqpProfiles(native: AmqpBinding, correlationHeader?: string): AmqpBinding {
-  const correlations = [...PREFIXES.map((prefix) => `${prefix}correlationid`), ...copiedHeaders(correlationHeader)]
+  const correlations = [...ATTRIBUTES.map((prefix) => `${prefix}correlationid`), ...copiedHeaders(correlationHeader)]
   const reading: Reading = { native, correlations }
   return {
     write(message) {
@@ -40,7 +38,7 @@ const WRITERS: Readonly<Record<NonNullable<EventMessage['profile']>['name'], Wri
   native: (message, native) => native.write(message),
   cloudevents: (message) => {
     const headers = headersOf(message, wireName)
-    for (const [name, value] of toAttributes(message)) headers[PREFIXES[0] + name] = value
+    for (const [name, value] of toAttributes(message)) headers[ATTRIBUTES[0] + name] = value
     return { properties: propertiesOf(message, headers), body: message.body }
   },
   spring: (message) => {
@@ -115,7 +113,7 @@ function readCloudEvent(
   if (table === undefined || table === null) return undefined
   const attributes = new Map<string, string>()
   for (const name of Object.keys(table)) {
-    const prefix = PREFIXES.find((one) => name.startsWith(one))
+    const prefix = ATTRIBUTES.find((one) => name.startsWith(one))
     const value = headerText(table[name])
     if (prefix !== undefined && value !== undefined) attributes.set(name.slice(prefix.length), value)
   }
@@ -130,7 +128,7 @@ function readCloudEvent(
 function withoutAttributes(table: Readonly<Record<string, unknown>>): Record<string, unknown> {
   const kept: Record<string, unknown> = Object.create(null)
   for (const name of Object.keys(table)) {
-    const prefix = PREFIXES.find((one) => name.startsWith(one))
+    const prefix = ATTRIBUTES.find((one) => name.startsWith(one))
     if (prefix === undefined || !isAttribute(name.slice(prefix.length))) kept[name] = table[name]
   }
   return kept
