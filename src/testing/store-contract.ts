@@ -56,6 +56,8 @@ const LIFE: StoreCases = {
 }
 
 const LEASE = { olderThanMs: 0, leaseMs: 600_000, limit: 100 }
+/** More than a store need look at in one lease. */
+const MANY = 2100
 const idsOf = (operations: readonly Operation[]): string[] => operations.map(({ id }) => id)
 
 const OUTBOX: StoreCases = {
@@ -100,6 +102,16 @@ const OUTBOX: StoreCases = {
     assert.deepEqual(idsOf((await kit.store.leaseUnpublished(LEASE)).operations), ['third'])
     await kit.store.markPublished(['first'])
     assert.deepEqual(idsOf((await kit.store.leaseUnpublished(LEASE)).operations), ['second'])
+  },
+  'a key that is held holds up no other, however much waits with it': async (kit) => {
+    const keyed = (key: string) => kit.created({ request: kit.event('Contract::Asked', { key }) })
+    // One after the other, as a store may write those that come together as one, and lend by what it wrote.
+    for (let index = 0; index < MANY; index += 1) await keyed('held')
+    const other = await keyed('other')
+    await kit.store.leaseUnpublished({ ...LEASE, limit: 1 })
+    const lent = []
+    for (let turn = 0; turn < 3; turn += 1) lent.push(...(await kit.store.leaseUnpublished(LEASE)).operations)
+    assert.deepEqual(idsOf(lent), [other.id])
   },
   'what is past its time holds the key of its request no longer, though its lease goes on': async (kit) => {
     const keyed = (id: string, init: Partial<NewOperation>) =>

@@ -37,29 +37,52 @@ end $body$;`
 /**
  * Lends what is running and unpublished, the oldest first. The lock on the control row lets one lease after the other
  * look, each with a fresh snapshot: so none lends an operation while an older one of its lane is being lent elsewhere.
+ * One lease looks at so many batches at most, as those behind a held lane stay; the next one goes on where it stopped.
+ * A lane of which something was left behind waits then until the beginning is looked at again.
  */
-export function leaseSql({ lease, control, open, operations }: Names): string {
+export function leaseSql(names: Names): string {
+  const { lease, control, open } = names
   return `
 create or replace function ${lease}(older_than bigint, lease_for bigint, most integer)
 returns json language plpgsql ${PLANNED} as $body$
 declare
   token bigint;
   at_ms bigint := ${NOW};
+  looked_to bigint;
+  passed text[];
   seen bigint[];
   lent_ids text[];
 begin
-  update ${control} set lease_token = lease_token + 1 returning lease_token into token;
+  update ${control} set lease_token = lease_token + 1
+    returning lease_token, lease_cursor, lease_passed into token, looked_to, passed;
   -- Rows of the list are locked before operations, here and in the sweep.
-  select coalesce(array_agg(batch), '{}') into seen from (
-    select batch from ${open} where not settled and created_at <= at_ms - older_than
+  select coalesce(array_agg(batch order by batch), '{}') into seen from (
+    select batch from ${open} where not settled and batch > looked_to and created_at <= at_ms - older_than
     order by batch limit ${WINDOW} for update
   ) as window_rows;
-  with candidates as materialized (
+${lendSql(names)}
+  -- Back to the beginning, where leases may be over by now, once the end is reached or enough is lent.
+  if cardinality(seen) = ${WINDOW} and cardinality(lent_ids) < most then
+    update ${control} set lease_cursor = seen[${WINDOW}], lease_passed = passed;
+  elsif looked_to > 0 then
+    update ${control} set lease_cursor = 0, lease_passed = '{}';
+  end if;
+${settleSeenSql(names)}
+  return json_build_object('token', token, 'ids', to_json(lent_ids));
+end $body$;`
+}
+
+/** Lends what is free in the batches that are seen, and adds the lanes in a full window of them to those passed. */
+function lendSql({ open, operations }: Names): string {
+  return `  with candidates as materialized (
     select o.id, o.seq, o.lane, o.leased_until
     from ${open} b cross join unnest(b.ids) as i(id) join ${operations} o on o.id = i.id
     where b.batch = any(seen) and o.state = 'running' and not o.published and o.expires_at > at_ms
   ), held as (
-    select lane, min(seq) as seq from candidates where leased_until > at_ms and lane is not null group by lane
+    select lane, min(seq) as seq from (
+      select lane, seq from candidates where leased_until > at_ms and lane is not null
+      union all select lane, 0 from unnest(passed) as p(lane)
+    ) as holders group by lane
   ), free as (
     select c.id from candidates c left join held h on h.lane = c.lane and h.seq < c.seq
     where c.leased_until <= at_ms and h.lane is null order by c.seq limit most
@@ -70,8 +93,16 @@ begin
     from locked l where o.id = l.id and o.state = 'running' and not o.published
     returning o.id
   )
-  select coalesce(array_agg(id), '{}') into lent_ids from lent;
-  -- What is seen to have ended has done so for good, and the same holds for what is published.
+  select (select coalesce(array_agg(id), '{}') from lent),
+    (select coalesce(array_agg(distinct lane), '{}') from (
+      select lane from candidates where cardinality(seen) = ${WINDOW} union all select unnest(passed)
+    ) as left_behind where lane is not null)
+    into lent_ids, passed;`
+}
+
+/** Takes off the list what need not be looked at again. */
+function settleSeenSql({ open, operations }: Names): string {
+  return `  -- What is seen to have ended has done so for good, and the same holds for what is published.
   with looked as materialized (
     select b.batch,
       coalesce(array_agg(o.id) filter (where o.state = 'running'), '{}') as running,
@@ -82,9 +113,7 @@ begin
     delete from ${open} b using looked k where b.batch = k.batch and cardinality(k.running) = 0
   )
   update ${open} b set settled = true, ids = k.running
-  from looked k where b.batch = k.batch and cardinality(k.running) > 0 and k.unpublished = 0;
-  return json_build_object('token', token, 'ids', to_json(lent_ids));
-end $body$;`
+  from looked k where b.batch = k.batch and cardinality(k.running) > 0 and k.unpublished = 0;`
 }
 
 /** Ends what is past its time, and gives that. */

@@ -43,7 +43,10 @@ begin
     version integer not null,
     -- The oldest version whose releases can work with these tables.
     compatible integer not null,
-    lease_token bigint not null default 0
+    lease_token bigint not null default 0,
+    -- The last batch that leases have looked at, 0 for none, and the lanes of what they left in front of it.
+    lease_cursor bigint not null default 0,
+    lease_passed text[] not null default '{}'
   );
   select version into has from ${names.control};
   if has is null then
