@@ -20,7 +20,7 @@ interface Rule {
 }
 
 /** What all stores share. */
-const STORES = ['codec', 'group-commit', 'warnings', 'within'].map((name) => `src/stores/${name}.ts`)
+const STORES = ['codec', 'group-commit', 'warnings', 'watchers', 'within'].map((name) => `src/stores/${name}.ts`)
 const MEMORY = ['src/transports/memory', 'src/stores/memory']
 
 /** What each part may import. A file that no rule names is a violation by itself. */
@@ -49,6 +49,7 @@ const RULES: Readonly<Record<string, Rule>> = {
   'src/stores/group-commit.ts': { ours: ['src/core', 'src/stores/within.ts'], packages: [], node: false },
   'src/stores/within.ts': { ours: [], packages: [], node: false },
   'src/stores/warnings.ts': { ours: [], packages: [], node: true },
+  'src/stores/watchers.ts': { ours: ['src/core'], packages: [], node: false },
   'src/stores': { ours: ['src/core', ...STORES], packages: [], node: true },
   'src/worker': { ours: ['src/core'], packages: ['eventemitter3'], node: true },
   'src/read-model': { ours: ['src/core', 'src/http'], packages: ['eventemitter3'], node: true },

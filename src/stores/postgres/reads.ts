@@ -1,5 +1,6 @@
 import type { Operation } from '../../core/operation.js'
 import { BATCH_BYTES } from '../group-commit.js'
+import type { Seen } from '../watchers.js'
 import type { Database } from './client.js'
 import { type Names, NOW } from './names.js'
 import { columns, type OperationRow, toOperation } from './rows.js'
@@ -21,6 +22,7 @@ export class Reads {
   readonly #db: Database
   readonly #one: string
   readonly #many: string
+  readonly #states: string
 
   constructor(db: Database, { operations }: Names) {
     this.#db = db
@@ -28,6 +30,8 @@ export class Reads {
     this.#one = `select ${what} from ${operations} o where o.id = $1`
     const fitting = fittingSql(operations, 'i.id in (select json_array_elements_text($1::text::json))')
     this.#many = `select ${what}, o.found::float8 as found from ${fitting}`
+    this.#states = `select o.id, o.version, o.state from ${operations} o
+      where o.id in (select json_array_elements_text($1::text::json))`
   }
 
   /** For each id, in order, its operation. An answer that would be too large is asked for in parts. */
@@ -40,6 +44,10 @@ export class Reads {
       isMore = rows.length > 0 && rows.length < (rows[0]?.found ?? 0)
     }
     return ids.map((id) => read.get(id))
+  }
+
+  states(ids: readonly string[]): Promise<readonly Seen[]> {
+    return this.#db.query(this.#states, [JSON.stringify(ids)])
   }
 
   #query(ids: readonly string[]): Promise<readonly (OperationRow & { readonly found?: number })[]> {

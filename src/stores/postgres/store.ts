@@ -8,8 +8,8 @@ import type { ChangeListener, Created, Lease, LeaseRequest, RecordWrite, Store, 
 import type { Durability } from '../../core/transport.js'
 import { bytesOfEnding } from '../codec.js'
 import { GroupCommit, Patience } from '../group-commit.js'
+import { Watchers } from '../watchers.js'
 import { type Advance, Advances } from './advances.js'
-import { Changes } from './changes.js'
 import { createDatabase, type Database, isDataError, type PostgresClient, tolerateIdleErrors } from './client.js'
 import { Creates } from './creates.js'
 import { type EndingAnswer, type EndingCall, Endings } from './endings.js'
@@ -65,7 +65,7 @@ class PostgresStore implements Store {
   readonly #advances: GroupCommit<Advance, Operation | undefined>
   readonly #patience = new Patience()
   readonly #outbox: Outbox
-  readonly #changes: Changes
+  readonly #watchers: Watchers
   /** Tells the announcements of this store from those of others. */
   readonly #sender = createId(Date.now())
   #durability: Durability = { class: 'durable' }
@@ -114,7 +114,7 @@ class PostgresStore implements Store {
       bytesOf: ({ event }) => event.body.byteLength,
     })
     this.#outbox = new Outbox(this.#db, this.#names, this.#sender)
-    this.#changes = new Changes(this.#db, this.#names)
+    this.#watchers = new Watchers((ids) => reads.states(ids))
     this.records = new PostgresRecords(this.#db, this.#names, group)
   }
 
@@ -157,7 +157,7 @@ class PostgresStore implements Store {
 
   async create(operation: NewOperation): Promise<Created> {
     const created = await this.#creates.run(operation)
-    this.#changes.see(created.operation)
+    this.#watchers.see(created.operation)
     return created
   }
 
@@ -168,7 +168,7 @@ class PostgresStore implements Store {
   async complete(id: string, ending: Ending, records: readonly RecordWrite[] = []): Promise<Settled | undefined> {
     const copies = records.map((write) => ({ ...write, value: new Uint8Array(write.value) }))
     const settled = await this.#endings.run({ id, ending, records: copies })
-    if (settled?.verdict === 'won') this.#changes.tell(id, settled.operation)
+    if (settled?.verdict === 'won') this.#watchers.tell(id, settled.operation)
     return settled
   }
 
@@ -181,7 +181,7 @@ class PostgresStore implements Store {
       const { sequence } = next.progress
       const operation = await this.#advances.run({ id, version: before.version, event, sequence })
       if (operation === undefined) continue
-      this.#changes.tell(id, operation)
+      this.#watchers.tell(id, operation)
       return operation
     }
     throw unavailable(`The operation ${id} changed ${ROUNDS} times meanwhile.`)
@@ -189,7 +189,7 @@ class PostgresStore implements Store {
 
   async get(id: string): Promise<Operation | undefined> {
     const operation = await this.#reads.run(id)
-    if (operation !== undefined) this.#changes.see(operation)
+    if (operation !== undefined) this.#watchers.see(operation)
     return operation
   }
 
@@ -203,7 +203,7 @@ class PostgresStore implements Store {
 
   async sweep(limit: number): Promise<readonly Operation[]> {
     const expired = await this.#outbox.sweep(limit)
-    for (const operation of expired) this.#changes.tell(operation.id, operation)
+    for (const operation of expired) this.#watchers.tell(operation.id, operation)
     return expired
   }
 
@@ -213,7 +213,7 @@ class PostgresStore implements Store {
 
   async watch(listener: ChangeListener): Promise<() => Promise<void>> {
     this.#assertOpen()
-    const stop = this.#changes.add(listener)
+    const stop = this.#watchers.add(listener)
     this.#listening ??= this.#listen()
     await this.#listening
     return async () => stop()
@@ -228,7 +228,7 @@ class PostgresStore implements Store {
       pollMs,
       connectTimeoutMs,
       onPayload: (payload) => this.#heard(payload),
-      onGap: () => this.#changes.ask(),
+      onGap: () => this.#watchers.ask(),
     })
     await listening.start()
     return listening
@@ -239,7 +239,7 @@ class PostgresStore implements Store {
     const space = payload.indexOf(' ')
     if (payload.slice(0, space) === this.#sender) return
     try {
-      for (const id of JSON.parse(payload.slice(space + 1)) as unknown[]) this.#changes.tell(String(id))
+      for (const id of JSON.parse(payload.slice(space + 1)) as unknown[]) this.#watchers.tell(String(id))
     } catch {
       // Anybody who may use the database can send anything on the channel.
     }

@@ -1,6 +1,7 @@
 import type { Operation } from '../../core/operation.js'
 import type { ChangeListener } from '../../core/store.js'
 import { Warnings } from '../warnings.js'
+import { Watchers } from '../watchers.js'
 import type { RedisConnection } from './connection.js'
 import { isDenied } from './errors.js'
 import type { Scripts } from './runner.js'
@@ -15,66 +16,71 @@ export interface ChangesOptions {
   readonly self: string
   readonly pollEveryMs: number
   readonly connectTimeoutMs: number
+  /** Reads operations for `ask`. */
+  read(id: string): Promise<Operation | undefined>
 }
 
 /**
  * Tells listeners of changes: of this store's own at once and with the operation, of those of others as their messages
- * come. While the second connection is broken messages are lost; who waits reads again at its deadline.
+ * come. Messages that are lost while there is no connection to hear them on are made up for by asking once there is.
  */
 export class Changes {
   readonly #options: ChangesOptions
   readonly #warnings = new Warnings()
-  #listeners: readonly ChangeListener[] = []
+  readonly #watchers: Watchers
   #stop: Promise<() => void> | undefined
+  #asking: NodeJS.Timeout | undefined
 
   constructor(options: ChangesOptions) {
     this.#options = options
+    this.#watchers = new Watchers(async (ids) => {
+      const found = await Promise.all(ids.map((id) => options.read(id)))
+      return found.filter((operation) => operation !== undefined)
+    })
   }
 
   /** Resolves when every change from now on is heard of. */
   async watch(listener: ChangeListener): Promise<() => Promise<void>> {
-    // Its own function, so that a listener may watch twice, and end each watch by itself.
-    const entry: ChangeListener = (id, operation) => listener(id, operation)
-    this.#listeners = [...this.#listeners, entry]
+    const remove = this.#watchers.add(listener)
+    const stop = async () => {
+      remove()
+      if (!this.#watchers.isWatched) await this.close()
+    }
     try {
       this.#stop ??= this.#listen()
       await this.#stop
     } catch (error) {
       this.#stop = undefined
-      await this.#remove(entry)
+      await stop()
       throw error
     }
-    return () => this.#remove(entry)
+    return stop
+  }
+
+  /** An operation as it was read or made. */
+  see(operation: Operation): void {
+    this.#watchers.see(operation)
   }
 
   /** A change that this store has made itself. */
   notify(id: string, operation?: Operation): void {
-    for (const listener of this.#listeners) {
-      try {
-        listener(id, operation)
-      } catch {
-        // A listener's trouble is its own.
-      }
-    }
+    this.#watchers.tell(id, operation)
   }
 
   /** Ends all watching. */
   async close(): Promise<void> {
-    this.#listeners = []
+    this.#watchers.clear()
+    clearTimeout(this.#asking)
     const stop = this.#stop
     this.#stop = undefined
     if (stop !== undefined) (await stop)()
   }
 
-  async #remove(entry: ChangeListener): Promise<void> {
-    this.#listeners = this.#listeners.filter((other) => other !== entry)
-    if (this.#listeners.length === 0) await this.close()
-  }
-
   async #listen(): Promise<() => void> {
-    const { connection, prefix, connectTimeoutMs } = this.#options
+    const { connection, prefix, connectTimeoutMs: timeoutMs } = this.#options
+    const hearing = { timeoutMs, onMessage: (text: string) => this.#hear(text), onGap: () => this.#ask() }
     try {
-      const stop = await connection.subscribe(`${prefix}changes`, (text) => this.#hear(text), connectTimeoutMs)
+      const stop = await connection.subscribe(`${prefix}changes`, hearing)
       if (stop !== undefined) return stop
     } catch (error) {
       // This user may not subscribe, but may read.
@@ -83,26 +89,42 @@ export class Changes {
     return this.#startPolling()
   }
 
+  /** Asks for what was missed, again and again until the first connection is back as well. */
+  #ask(): void {
+    clearTimeout(this.#asking)
+    this.#watchers.ask().catch(() => {
+      if (!this.#watchers.isWatched) return
+      clearTimeout(this.#asking)
+      this.#asking = setTimeout(() => this.#ask(), this.#options.pollEveryMs).unref()
+    })
+  }
+
   #hear(text: string): void {
     const message = parse(text)
     if (message === undefined) {
       // Anybody who may use the server can send anything on the channel.
       this.#warnings.tell(`What is no announcement comes on ${this.#options.prefix}changes, and is passed over.`)
     } else if (message.self !== this.#options.self) {
-      for (const id of message.ids) this.notify(id)
+      for (const id of message.ids) this.#watchers.tell(id)
     }
   }
 
   /** Reads the log that the scripts keep while somebody polls. */
   async #startPolling(): Promise<() => void> {
     let last = (await this.#poll('')).last
+    let isGap = false
     const timer = setInterval(() => {
       // What fails is tried again; that the connection is down is told by the calls that need it.
       const heard = this.#poll(last).then((page) => {
         last = page.last
         for (const text of page.texts) this.#hear(text)
+        // The log is kept only while somebody polls.
+        if (isGap) this.#ask()
+        isGap = false
       })
-      heard.catch(() => {})
+      heard.catch(() => {
+        isGap = true
+      })
     }, this.#options.pollEveryMs)
     timer.unref()
     return () => clearInterval(timer)

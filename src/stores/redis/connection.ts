@@ -26,7 +26,15 @@ export interface RedisConnection {
   /** Ends a connection of ours. */
   close(): void
   /** Listens to a channel on a connection of its own, which the client restores by itself; nothing where it has none. */
-  subscribe(channel: string, onMessage: (text: string) => void, timeoutMs: number): Promise<(() => void) | undefined>
+  subscribe(channel: string, options: SubscribeOptions): Promise<(() => void) | undefined>
+}
+
+/** How a channel is listened to. */
+export interface SubscribeOptions {
+  readonly timeoutMs: number
+  onMessage(text: string): void
+  /** Told each time the connection has been lost and listens again. */
+  onGap(): void
 }
 
 /** A second connection, as it is being opened. */
@@ -35,6 +43,8 @@ export interface Second {
   close(): void
   /** Calls back with what the client reports. */
   onError(listener: (error: Error) => void): void
+  /** Calls back each time the client has a connection that listens again. */
+  onAgain(listener: () => void): void
 }
 
 const AUTH = /^(?:WRONGPASS|NOAUTH|ERR (?:invalid password|AUTH|Client sent AUTH))/i
@@ -80,13 +90,15 @@ export async function connect(connection: RedisConnection, timeoutMs: number): P
  * Opens a second connection, and gives what closes it. Clients try for ever, or say only that it was closed.
  * @throws GatewayError as `connect` does.
  */
-export async function openSecond({ subscribe, close, onError }: Second, timeoutMs: number): Promise<() => void> {
+export async function openSecond(second: Second, { timeoutMs, onGap }: SubscribeOptions): Promise<() => void> {
+  const { subscribe, close, onError, onAgain } = second
   let last: unknown
   onError((error) => {
     last = error
   })
   try {
     await within(subscribe(), { ms: timeoutMs, late: () => new Error(`not within ${timeoutMs} ms`) })
+    onAgain(onGap)
     return close
   } catch (error) {
     close()

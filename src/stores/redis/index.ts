@@ -97,6 +97,8 @@ class ConnectedStore implements RedisStore {
       self,
       pollEveryMs,
       connectTimeoutMs,
+      // Not by `get`, after which the change would be known and not told.
+      read: (id) => this.#run(() => this.#operations.get(id)),
     })
     this.#records = new RedisRecords({ ...shared, self, fault: () => this.#fault() })
     this.#operations = new Operations({
@@ -155,8 +157,10 @@ class ConnectedStore implements RedisStore {
     }
   }
 
-  create(operation: NewOperation): Promise<Created> {
-    return this.#run(() => this.#operations.create(operation))
+  async create(operation: NewOperation): Promise<Created> {
+    const created = await this.#run(() => this.#operations.create(operation))
+    this.#changes.see(created.operation)
+    return created
   }
 
   /** Records whose condition does not hold are left out; the operation ends all the same. */
@@ -172,8 +176,10 @@ class ConnectedStore implements RedisStore {
     return this.#run(() => this.#operations.find(key))
   }
 
-  get(id: string): Promise<Operation | undefined> {
-    return this.#run(() => this.#operations.get(id))
+  async get(id: string): Promise<Operation | undefined> {
+    const operation = await this.#run(() => this.#operations.get(id))
+    if (operation !== undefined) this.#changes.see(operation)
+    return operation
   }
 
   leaseUnpublished(request: LeaseRequest): Promise<Lease> {

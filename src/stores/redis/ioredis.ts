@@ -1,4 +1,11 @@
-import { type Argument, openSecond, type RedisConnection, type Second, type SendOptions } from './connection.js'
+import {
+  type Argument,
+  openSecond,
+  type RedisConnection,
+  type Second,
+  type SendOptions,
+  type SubscribeOptions,
+} from './connection.js'
 
 /** What the store uses of a client of ioredis. */
 export interface IoredisClient {
@@ -19,6 +26,7 @@ export interface IoredisSubscriber {
   subscribe(channel: string): Promise<unknown>
   on(event: 'error', listener: (error: Error) => void): unknown
   on(event: 'message', listener: (channel: string, text: string) => void): unknown
+  on(event: 'ready', listener: () => void): unknown
 }
 
 /** A connection through ioredis, which by itself sends again what was under way when a connection broke. */
@@ -50,15 +58,18 @@ export class IoredisConnection implements RedisConnection {
     this.#client.disconnect()
   }
 
-  async subscribe(channel: string, onMessage: (text: string) => void, timeoutMs: number) {
+  async subscribe(channel: string, options: SubscribeOptions) {
     const subscriber = this.#client.duplicate?.({ lazyConnect: true, autoResubscribe: true })
     if (subscriber === undefined) return undefined
-    subscriber.on('message', (_channel, text) => onMessage(text))
+    subscriber.on('message', (_channel, text) => options.onMessage(text))
     const second: Second = {
       subscribe: () => subscriber.connect().then(() => subscriber.subscribe(channel)),
       close: () => subscriber.disconnect(),
       onError: (listener) => void subscriber.on('error', listener),
+      // It is ready before it has subscribed again; who asks for the same once more hears when that is done.
+      onAgain: (listener) =>
+        void subscriber.on('ready', () => void subscriber.subscribe(channel).then(listener, () => {})),
     }
-    return openSecond(second, timeoutMs)
+    return openSecond(second, options)
   }
 }

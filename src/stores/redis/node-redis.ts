@@ -5,6 +5,7 @@ import {
   type RedisConnection,
   type Second,
   type SendOptions,
+  type SubscribeOptions,
 } from './connection.js'
 import { isReply } from './errors.js'
 
@@ -26,6 +27,7 @@ export interface NodeRedisSubscriber {
   destroy(): void
   subscribe(channel: string, listener: (text: string) => void): Promise<unknown>
   on(event: 'error', listener: (error: Error) => void): unknown
+  on(event: 'ready', listener: () => void): unknown
 }
 
 /** The type byte of bulk strings in the protocol, by which node-redis maps replies. */
@@ -70,14 +72,17 @@ export class NodeRedisConnection implements RedisConnection {
     this.#client.destroy()
   }
 
-  async subscribe(channel: string, onMessage: (text: string) => void, timeoutMs: number) {
+  async subscribe(channel: string, options: SubscribeOptions) {
     const subscriber = this.#client.duplicate?.()
     if (subscriber === undefined) return undefined
     const second: Second = {
-      subscribe: () => subscriber.connect().then(() => subscriber.subscribe(channel, onMessage)),
+      subscribe: () =>
+        subscriber.connect().then(() => subscriber.subscribe(channel, (text) => options.onMessage(text))),
       close: () => subscriber.destroy(),
       onError: (listener) => void subscriber.on('error', listener),
+      // It has subscribed again before it is ready.
+      onAgain: (listener) => void subscriber.on('ready', listener),
     }
-    return openSecond(second, timeoutMs)
+    return openSecond(second, options)
   }
 }

@@ -2,7 +2,10 @@ import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Server } from 'node:net'
 import { afterEach, describe, expect, it } from 'vitest'
 import { redis } from '../../../src/stores/redis/index.js'
-import { freshPrefix, LIBRARIES, missingRedis, REDIS_URL } from '../../support/redis/clients.js'
+import { until } from '../../../src/testing/contract.js'
+import { freshPrefix, LIBRARIES, missingRedis, REDIS_URL, RedisStores } from '../../support/redis/clients.js'
+import { newOperation, resultOf } from '../../support/redis/operations.js'
+import { missingServer, startRedis, tell } from '../../support/redis/own-server.js'
 
 const missing = await missingRedis()
 
@@ -39,6 +42,35 @@ describe.skipIf(missing)(`a Redis that takes one connection${missing ? ` (skippe
       })
       await store.close()
       end()
+    })
+  }
+})
+
+const noServer = missingServer()
+
+describe.skipIf(noServer)(`a second connection that is lost${noServer ? ` (skipped: ${noServer})` : ''}`, () => {
+  for (const [library, makeClient] of Object.entries(LIBRARIES)) {
+    it(`what changed until it is back is told then, through ${library}`, async () => {
+      const server = await startRedis()
+      const stores = new RedisStores(makeClient, server.address)
+      try {
+        const [waiting, other] = [await stores.open(), await stores.open()]
+        const heard: string[] = []
+        await waiting.watch((id) => heard.push(id))
+        const inits = [newOperation(), newOperation(), newOperation()] as const
+        for (const init of inits) await waiting.create(init)
+        const [before, meanwhile, after] = inits.map(({ id }) => id) as [string, string, string]
+        await other.complete(before, resultOf('r'))
+        await until(() => heard.length === 1)
+        await tell(server.address, 'CLIENT', 'KILL', 'TYPE', 'pubsub')
+        await other.complete(meanwhile, resultOf('r'))
+        await until(() => heard.includes(meanwhile))
+        await other.complete(after, resultOf('r'))
+        await until(() => heard.includes(after))
+      } finally {
+        await stores.close()
+        await server.close()
+      }
     })
   }
 })

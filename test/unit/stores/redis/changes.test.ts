@@ -1,7 +1,9 @@
 import { afterAll, beforeEach, describe, expect, it, vi } from 'vitest'
+import { begin, type Operation } from '../../../../src/core/operation.js'
 import { Changes } from '../../../../src/stores/redis/changes.js'
-import type { RedisConnection } from '../../../../src/stores/redis/connection.js'
+import type { RedisConnection, SubscribeOptions } from '../../../../src/stores/redis/connection.js'
 import { Scripts } from '../../../../src/stores/redis/runner.js'
+import { newOperation } from '../../../support/operations.js'
 
 const GARBAGE = [
   '',
@@ -18,17 +20,22 @@ const GARBAGE = [
 const REAL = '["other",["one","two"]]'
 
 /** Changes over a connection that gives these pages to who polls; without pages it can subscribe. */
-function setup(pages?: readonly (readonly string[])[]) {
-  let send = (_text: string): void => {}
+function setup(pages?: readonly (readonly string[] | Error)[]) {
+  let hearing: SubscribeOptions | undefined
+  const reads: (() => Promise<Operation | undefined>)[] = []
   const left = [...(pages ?? [])]
   const connection: RedisConnection = {
     isReady: true,
     lastError: undefined,
-    sendCommand: async () => left.shift() ?? ['0-9'],
+    sendCommand: async () => {
+      const page = left.shift() ?? ['0-9']
+      if (page instanceof Error) throw page
+      return page
+    },
     open: () => ({ isOurs: false, connected: Promise.resolve() }),
     close: () => {},
-    subscribe: async (_channel, onMessage) => {
-      send = onMessage
+    subscribe: async (_channel, options) => {
+      hearing = options
       return pages === undefined ? () => {} : undefined
     },
   }
@@ -40,8 +47,9 @@ function setup(pages?: readonly (readonly string[])[]) {
     self: 'self',
     pollEveryMs: 5,
     connectTimeoutMs: 1000,
+    read: async () => reads.shift()?.(),
   })
-  return { changes, send: (text: string) => send(text) }
+  return { changes, send: (text: string) => hearing?.onMessage(text), lose: () => hearing?.onGap(), reads }
 }
 
 describe('changes that others announce in Redis', () => {
@@ -68,6 +76,37 @@ describe('changes that others announce in Redis', () => {
     await changes.watch((id) => heard.push(id))
     await expect.poll(() => heard, { interval: 5 }).toEqual(['one', 'two'])
     expect(warn).toHaveBeenCalledOnce()
+    await changes.close()
+  })
+
+  it('what changed while nothing was heard is asked for until there is an answer, and told once', async () => {
+    const { changes, lose, reads } = setup()
+    const heard: string[] = []
+    await changes.watch((id) => heard.push(id))
+    const [one, two] = [newOperation(), newOperation()].map((init) => begin(init, 1)) as [Operation, Operation]
+    changes.see(one)
+    changes.see(two)
+    reads.push(() => Promise.reject(new Error('no connection')))
+    reads.push(async () => two)
+    reads.push(async () => ({ ...one, version: 2 }))
+    reads.push(async () => two)
+    lose()
+    await expect.poll(() => heard, { interval: 5 }).toEqual([one.id])
+    reads.push(async () => ({ ...one, version: 2 }))
+    lose()
+    // That there is no operation any more is a change as well.
+    await expect.poll(() => heard, { interval: 5 }).toEqual([one.id, two.id])
+    await changes.close()
+  })
+
+  it('who polls asks after a time in which that was impossible', async () => {
+    const { changes, reads } = setup([['0-1'], new Error('no connection'), ['0-1']])
+    const heard: string[] = []
+    await changes.watch((id) => heard.push(id))
+    const operation = begin(newOperation(), 1)
+    changes.see(operation)
+    reads.push(async () => ({ ...operation, state: 'succeeded' }))
+    await expect.poll(() => heard, { interval: 5 }).toEqual([operation.id])
     await changes.close()
   })
 })

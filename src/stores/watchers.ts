@@ -1,13 +1,12 @@
-import { isEnded, type Operation } from '../../core/operation.js'
-import type { ChangeListener } from '../../core/store.js'
-import type { Database } from './client.js'
-import type { Names } from './names.js'
+import { isEnded, type Operation } from '../core/operation.js'
+import type { ChangeListener } from '../core/store.js'
 
-/** The most operations that are looked after without LISTEN; the oldest are let go of. */
+/** The most operations that are looked after where changes may go unannounced; the oldest are let go of. */
 const TRACKED = 20_000
 const BATCH = 1_000
 
-interface Seen {
+/** How an operation stands now. */
+export interface Seen {
   readonly id: string
   readonly version: number
   readonly state: string
@@ -15,19 +14,17 @@ interface Seen {
 
 /**
  * Tells listeners of changes: those made through this store at once, those of other instances as they are announced.
- * While nothing is announced, it asks for the running operations that came through this store.
+ * What nobody announced it asks for: the running operations that came through this store.
  */
-export class Changes {
-  readonly #db: Database
-  readonly #find: string
+export class Watchers {
+  readonly #find: (ids: readonly string[]) => Promise<readonly Seen[]>
   #listeners: readonly ChangeListener[] = []
   /** Versions of operations that were running when last seen. */
   readonly #running = new Map<string, number>()
 
-  constructor(db: Database, names: Names) {
-    this.#db = db
-    this.#find = `select o.id, o.version, o.state from ${names.operations} o
-      where o.id in (select json_array_elements_text($1::text::json))`
+  /** `find` gives those of some operations that are still there. */
+  constructor(find: (ids: readonly string[]) => Promise<readonly Seen[]>) {
+    this.#find = find
   }
 
   get isWatched(): boolean {
@@ -42,6 +39,12 @@ export class Changes {
       this.#listeners = this.#listeners.filter((other) => other !== entry)
       if (!this.isWatched) this.#running.clear()
     }
+  }
+
+  /** Ends all watching. */
+  clear(): void {
+    this.#listeners = []
+    this.#running.clear()
   }
 
   /** An operation as it was read or made. */
@@ -71,8 +74,7 @@ export class Changes {
     const ids = [...this.#running.keys()]
     for (let at = 0; at < ids.length; at += BATCH) {
       const asked = ids.slice(at, at + BATCH)
-      const rows = await this.#db.query<Seen>(this.#find, [JSON.stringify(asked)])
-      const found = new Map(rows.map((row) => [row.id, row]))
+      const found = new Map((await this.#find(asked)).map((seen) => [seen.id, seen]))
       for (const id of asked) this.#compare(id, found.get(id))
     }
   }
