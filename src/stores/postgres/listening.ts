@@ -60,11 +60,14 @@ export class Listening {
     this.#delayMs = options.pollMs
   }
 
-  /** Resolves when it listens, or has begun to ask. A connection that cannot be made is tried again later. */
+  /**
+   * Resolves when it listens, or has begun to ask. A connection that cannot be made is tried again later.
+   * @throws GatewayError ERR_CONFIG when `connect` gives none to try.
+   */
   async start(): Promise<void> {
     const { client, channel, onPayload, connect } = this.#options
     if (connect !== undefined) await this.#connect(connect)
-    else if (listensItself(client)) this.#unlisten = await client.listen(`"${channel}"`, onPayload)
+    else if (listensItself(client)) this.#unlisten = await client.listen(`"${channel}"`, onPayload).catch(refuse)
     else this.#ask()
   }
 
@@ -81,7 +84,7 @@ export class Listening {
   }
 
   async #connect(connect: () => ListenConnection): Promise<void> {
-    const connection = connect()
+    const connection = make(connect)
     this.#connection = connection
     const lost = (cause?: unknown) => this.#lost(connection, { connect, cause })
     connection.on('error', lost)
@@ -138,8 +141,18 @@ export class Listening {
       cause,
     )
     this.#ask()
+    this.#connectLater(connect)
+  }
+
+  #connectLater(connect: () => ListenConnection): void {
+    if (this.#isClosed) return
     this.#delayMs = Math.min(this.#delayMs * 2, MAX_DELAY_MS)
-    this.#reconnect = later(this.#delayMs, () => this.#connect(connect))
+    this.#reconnect = later(this.#delayMs, () =>
+      this.#connect(connect).catch((error: unknown) => {
+        this.#warnings.tell(textOf(error))
+        this.#connectLater(connect)
+      }),
+    )
   }
 
   /** Asks again and again until somebody listens; called once more, it goes on as one. */
@@ -151,6 +164,29 @@ export class Listening {
       this.#ask()
     })
   }
+}
+
+/** @throws GatewayError ERR_CONFIG where this makes no connection. */
+function make(connect: () => ListenConnection): ListenConnection {
+  let made: unknown
+  try {
+    made = connect()
+  } catch (error) {
+    throw new GatewayError('ERR_CONFIG', `postgres: listen throws: ${textOf(error)}`, { cause: error })
+  }
+  const methods = typeof made === 'object' && made !== null ? (made as Record<string, unknown>) : {}
+  if (['connect', 'query', 'on', 'end'].every((name) => typeof methods[name] === 'function'))
+    return made as ListenConnection
+  throw new GatewayError('ERR_CONFIG', 'postgres: listen must return a connection, such as a new pg.Client(…).')
+}
+
+function refuse(cause: unknown): never {
+  const details = { cause, outcome: 'not-accepted' } as const
+  throw new GatewayError('ERR_STORE_UNAVAILABLE', `postgres: the client does not listen: ${textOf(cause)}`, details)
+}
+
+function textOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
 }
 
 /** Ends a connection without a word, where `pg` would wait for a server that does not answer. */

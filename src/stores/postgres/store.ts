@@ -144,9 +144,16 @@ class PostgresStore implements Store {
     const [opening, listening] = [this.#opening, this.#listening]
     this.#opening = undefined
     this.#listening = undefined
-    await (await listening)?.close()
-    const release = await opening
-    release?.()
+    try {
+      // One that has failed has told its watcher.
+      await listening?.then(
+        (open) => open.close(),
+        () => {},
+      )
+    } finally {
+      const release = await opening
+      release?.()
+    }
   }
 
   /** Rejects also while the server is a standby, which takes no writes. */
@@ -215,7 +222,14 @@ class PostgresStore implements Store {
     this.#assertOpen()
     const stop = this.#watchers.add(listener)
     this.#listening ??= this.#listen()
-    await this.#listening
+    const listening = this.#listening
+    try {
+      await listening
+    } catch (error) {
+      stop()
+      if (this.#listening === listening) this.#listening = undefined
+      throw error
+    }
     return async () => stop()
   }
 

@@ -1,6 +1,13 @@
+import { EventEmitter } from 'node:events'
 import { afterAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import { type ListenConnection, Listening, type ListeningOptions } from '../../../../src/stores/postgres/listening.js'
 import { postgres } from '../../../../src/stores/postgres/store.js'
+
+/** What a server says that fits. */
+const SERVER = {
+  ...{ fsync: 'on', synchronous_commit: 'on', writer_delay_ms: 200, server_version: 160_000, standby: false },
+  ...{ is_there: true, version: 1, compatible: 1 },
+}
 
 /** A connection that can be lost. */
 function connection(connected: () => Promise<unknown>) {
@@ -94,6 +101,60 @@ describe('listening to Postgres', () => {
     expect(warn).toHaveBeenCalledWith(expect.anything(), { type: 'RespondAsyncWarning', detail })
     await expect.poll(gaps, { interval: 2 }).toBeGreaterThan(3)
     await listening.close()
+  })
+
+  it('a function that makes no connection later is told of, and called again', async () => {
+    const first = connection(async () => {})
+    const answers = [() => first.made, () => undefined, () => connection(async () => {}).made]
+    const connect = () => {
+      const next = answers.shift()
+      if (next === undefined) throw new Error('too often')
+      return next() as ListenConnection
+    }
+    const { listening } = setup({ connect })
+    await listening.start()
+    first.lose(new Error('terminated'))
+    await expect.poll(() => answers.length, { interval: 2 }).toBe(0)
+    expect(warn).toHaveBeenCalledWith(expect.stringContaining('listen must return'), { type: 'RespondAsyncWarning' })
+    await listening.close()
+  })
+})
+
+describe('a `listen` that makes no connection', () => {
+  it.each([
+    [
+      'throws',
+      () => {
+        throw new Error('boom')
+      },
+      /^postgres: listen throws: boom$/,
+    ],
+    ['returns nothing', () => undefined, /^postgres: listen must return a connection/],
+    ['returns a promise', async () => connection(async () => {}).made, /^postgres: listen must return a connection/],
+  ])('one that %s is one clear error, after which watching can be tried again', async (_, bad, message) => {
+    const client = Object.assign(new EventEmitter(), { query: async () => ({ rows: [SERVER] }) })
+    let listen: () => unknown = bad
+    const store = postgres({ client, listen: () => listen() as ListenConnection })
+    await store.start()
+    for (let attempt = 0; attempt < 2; attempt += 1)
+      await expect(store.watch?.(() => {})).rejects.toMatchObject({ code: 'ERR_CONFIG', message })
+    listen = () => connection(async () => {}).made
+    await store.watch?.(() => {})
+    await store.close()
+    expect(client.listenerCount('error')).toBe(0)
+  })
+
+  it('closes in order where nobody could listen', async () => {
+    const client = Object.assign(new EventEmitter(), { query: async () => ({ rows: [SERVER] }) })
+    const listen = () => {
+      throw new Error('boom')
+    }
+    const store = postgres({ client, listen })
+    await store.start()
+    const watching = expect(store.watch?.(() => {})).rejects.toMatchObject({ code: 'ERR_CONFIG' })
+    await store.close()
+    await watching
+    expect(client.listenerCount('error')).toBe(0)
   })
 })
 
