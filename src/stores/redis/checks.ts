@@ -36,6 +36,17 @@ export async function inspect(connection: RedisConnection): Promise<Findings> {
   return { durability: durabilityOf(isAlwaysSynced ? sync : undefined), skipped }
 }
 
+/**
+ * Some clients can be told to give numbers as texts, and a text is what a script says of an item that has failed.
+ * @throws GatewayError ERR_CONFIG for such a client.
+ */
+export async function refuseNumbersAsTexts(connection: RedisConnection): Promise<void> {
+  if ((await connection.sendCommand(['EVAL', 'return 1', '0'])) === 1) return
+  const text =
+    'client: this client does not give numbers as numbers. Leave stringNumbers of ioredis out, and NUMBER in a typeMapping of node-redis (option client).'
+  throw new GatewayError('ERR_CONFIG', text)
+}
+
 type Ask = (args: readonly string[]) => Promise<unknown>
 
 /** The value of a setting; clients give the pair as a list, an object or a map. */

@@ -16,7 +16,7 @@ import type {
 import type { Durability } from '../../core/transport.js'
 import { Patience } from '../group-commit.js'
 import { Changes } from './changes.js'
-import { type Findings, inspect } from './checks.js'
+import { type Findings, inspect, refuseNumbersAsTexts } from './checks.js'
 import { connect, type RedisConnection, refuseDatabase } from './connection.js'
 import { toStoreError } from './errors.js'
 import { type IoredisClient, IoredisConnection } from './ioredis.js'
@@ -208,6 +208,7 @@ class ConnectedStore implements RedisStore {
     try {
       this.#findings = await inspect(this.#connection)
       refuseDatabase(this.#connection)
+      await refuseNumbersAsTexts(this.#connection)
       await Promise.all(SCRIPTS.map((script) => this.#scripts.load(script)))
     } catch (error) {
       this.#disconnect()
