@@ -50,7 +50,7 @@ export interface Second {
 const AUTH = /^(?:WRONGPASS|NOAUTH|ERR (?:invalid password|AUTH|Client sent AUTH))/i
 
 /** Where nobody answers at all, TLS has nothing to do with it. */
-const NO_SERVER = /ECONNREFUSED|ENOTFOUND|EHOSTUNREACH|ENETUNREACH|EAI_AGAIN/
+const NO_SERVER = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EHOSTUNREACH', 'ENETUNREACH', 'EAI_AGAIN'])
 const TLS_HINT = '; a server without TLS looks like this to a client that uses it (rediss:), and the other way round'
 
 /** How often to look whether a connection is there. */
@@ -120,8 +120,13 @@ function explain(cause: unknown, timeoutMs: number, trouble = 'Redis cannot be r
     const what = AUTH.test(cause.message) ? 'the user name or the password' : 'the connection'
     return new GatewayError('ERR_CONFIG', `client: Redis refuses ${what}${why} (option client).`, details)
   }
-  const text = `client: ${trouble}${why}${NO_SERVER.test(why) ? '' : TLS_HINT} (option client).`
+  const text = `client: ${trouble}${why}${isNoServer(cause) ? '' : TLS_HINT} (option client).`
   return new GatewayError('ERR_STORE_UNAVAILABLE', text, details)
+}
+
+/** By the code, as the text may name a host. */
+function isNoServer(cause: unknown): boolean {
+  return cause instanceof Error && 'code' in cause && NO_SERVER.has(String(cause.code))
 }
 
 function withoutDot(text: string): string {

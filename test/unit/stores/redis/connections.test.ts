@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import type { Argument } from '../../../../src/stores/redis/connection.js'
+import { type Argument, connect } from '../../../../src/stores/redis/connection.js'
 import { isDenied, toStoreError } from '../../../../src/stores/redis/errors.js'
 import { NodeRedisConnection } from '../../../../src/stores/redis/node-redis.js'
 import { Scripts, script } from '../../../../src/stores/redis/runner.js'
@@ -75,5 +75,23 @@ describe('running a script', () => {
     const scripts = new Scripts(new NodeRedisConnection(fake), ['p:', 'self'])
     await expect(scripts.run(REPEATABLE, [])).rejects.toMatchObject({ details: { outcome: 'unknown' } })
     expect(sent).toHaveLength(1)
+  })
+})
+
+describe('a connection that cannot be made', () => {
+  it.each([
+    ['ENOTFOUND', 'getaddrinfo ENOTFOUND redis.invalid', false],
+    ['ECONNRESET', 'read ECONNRESET from ECONNREFUSED.invalid', true],
+  ])('%s: whether TLS may have to do with it is told by the code: %s', async (code, text, isHinted) => {
+    const failure = Object.assign(new Error(text), { code })
+    const { client: fake } = client([])
+    const connection = new NodeRedisConnection({
+      ...fake,
+      isOpen: false,
+      isReady: false,
+      connect: async () => Promise.reject(failure),
+    })
+    const refused = await connect(connection, 1000).catch((error: Error) => error.message)
+    expect(String(refused).includes('without TLS')).toBe(isHinted)
   })
 })
