@@ -16,24 +16,26 @@ export interface Findings {
  */
 export async function inspect(connection: RedisConnection): Promise<Findings> {
   const skipped: string[] = []
-  const ask = async (args: readonly string[]): Promise<unknown> => {
-    try {
-      return await connection.sendCommand(args)
-    } catch (error) {
-      if (!isDenied(error)) throw toStoreError(error)
-      skipped.push(args.join(' '))
-      return undefined
-    }
-  }
+  const ask = asking(connection, skipped)
   const info = parseInfo(await ask(['INFO']))
   refuse(info)
-  const policy = info.get('maxmemory_policy') ?? (await setting(ask, 'maxmemory-policy'))
-  refuseEviction(policy)
+  const evicts = evictionOf(await policyOf(ask, info))
+  if (evicts !== undefined) throw new GatewayError('ERR_CONFIG', evicts)
   const isLogged = info.get('aof_enabled') === '1' || (await setting(ask, 'appendonly')) === 'yes'
   const sync = isLogged ? await setting(ask, 'appendfsync') : undefined
   // Without a sync at the time of a rewrite of the log nobody knows how much a crash then costs.
   const isAlwaysSynced = sync !== undefined && (await setting(ask, 'no-appendfsync-on-rewrite')) === 'no'
   return { durability: durabilityOf(isAlwaysSynced ? sync : undefined), skipped }
+}
+
+/**
+ * Looks again whether a server may evict: its settings can be changed, and another server may have taken its place.
+ * @throws GatewayError ERR_STORE_UNAVAILABLE while it may.
+ */
+export async function checkEviction(connection: RedisConnection): Promise<void> {
+  const ask = asking(connection, [])
+  const evicts = evictionOf(await policyOf(ask, parseInfo(await ask(['INFO', 'memory']))))
+  if (evicts !== undefined) throw new GatewayError('ERR_STORE_UNAVAILABLE', evicts, { outcome: 'not-accepted' })
 }
 
 /**
@@ -48,6 +50,23 @@ export async function refuseNumbersAsTexts(connection: RedisConnection): Promise
 }
 
 type Ask = (args: readonly string[]) => Promise<unknown>
+
+/** Asks a server; what this user may not ask is noted, and not known. */
+function asking(connection: RedisConnection, skipped: string[]): Ask {
+  return async (args) => {
+    try {
+      return await connection.sendCommand(args)
+    } catch (error) {
+      if (!isDenied(error)) throw toStoreError(error)
+      skipped.push(args.join(' '))
+      return undefined
+    }
+  }
+}
+
+async function policyOf(ask: Ask, info: ReadonlyMap<string, string>): Promise<string | undefined> {
+  return info.get('maxmemory_policy') ?? (await setting(ask, 'maxmemory-policy'))
+}
 
 /** The value of a setting; clients give the pair as a list, an object or a map. */
 async function setting(ask: Ask, name: string): Promise<string | undefined> {
@@ -76,11 +95,10 @@ function refuse(info: ReadonlyMap<string, string>): void {
   }
 }
 
-/** Also without a limit of memory: one that is set later would evict at once. */
-function refuseEviction(policy: string | undefined): void {
-  if (policy === undefined || policy === 'noeviction') return
-  const text = `client: this Redis evicts keys when its memory is full (maxmemory-policy ${policy}), so accepted operations would vanish. Set "maxmemory-policy noeviction", or give the store a Redis of its own.`
-  throw new GatewayError('ERR_CONFIG', text)
+/** Why this policy will not do. Also without a limit of memory: one that is set later would evict at once. */
+function evictionOf(policy: string | undefined): string | undefined {
+  if (policy === undefined || policy === 'noeviction') return undefined
+  return `client: this Redis evicts keys when its memory is full (maxmemory-policy ${policy}), so accepted operations would vanish. Set "maxmemory-policy noeviction", or give the store a Redis of its own.`
 }
 
 /** What a crash of the machine may cost; a server that writes no log, or does not say how, counts as memory. */

@@ -16,7 +16,7 @@ import type {
 import type { Durability } from '../../core/transport.js'
 import { Patience } from '../group-commit.js'
 import { Changes } from './changes.js'
-import { type Findings, inspect, refuseNumbersAsTexts } from './checks.js'
+import { checkEviction, type Findings, inspect, refuseNumbersAsTexts } from './checks.js'
 import { connect, type RedisConnection, refuseDatabase } from './connection.js'
 import { toStoreError } from './errors.js'
 import { type IoredisClient, IoredisConnection } from './ioredis.js'
@@ -67,6 +67,9 @@ const NUMBERS = {
 /** Calls of one kind that run in one script at most. */
 const MAX_BATCH = 128
 
+/** How often a check asks for the server's policy of eviction. */
+const EVICTION_EVERY_MS = 60_000
+
 class ConnectedStore implements RedisStore {
   readonly name = 'redis'
   readonly #records: RedisRecords
@@ -78,6 +81,8 @@ class ConnectedStore implements RedisStore {
   readonly #changes: Changes
   readonly #patience = new Patience()
   #findings: Findings = { durability: { class: 'process' }, skipped: [] }
+  /** When the server was last seen not to evict. */
+  #safeAt = 0
   #users = 0
   #starting: Promise<void> | undefined
   #isOurs = false
@@ -144,7 +149,7 @@ class ConnectedStore implements RedisStore {
     this.#disconnect()
   }
 
-  /** Writes, as a server that takes no writes is of no use. */
+  /** Writes, as a server that takes no writes is of no use; nor is one that has begun to evict. */
   async check(): Promise<void> {
     const fault = this.#fault()
     if (fault !== undefined) throw fault
@@ -155,6 +160,9 @@ class ConnectedStore implements RedisStore {
       // One that is full still ends operations.
       if (found.code !== 'ERR_STORE_FULL') throw found
     }
+    if (performance.now() - this.#safeAt < EVICTION_EVERY_MS) return
+    await checkEviction(this.#connection)
+    this.#safeAt = performance.now()
   }
 
   async create(operation: NewOperation): Promise<Created> {
@@ -207,6 +215,7 @@ class ConnectedStore implements RedisStore {
     this.#isOurs = await connect(this.#connection, this.#connectTimeoutMs)
     try {
       this.#findings = await inspect(this.#connection)
+      this.#safeAt = performance.now()
       refuseDatabase(this.#connection)
       await refuseNumbersAsTexts(this.#connection)
       await Promise.all(SCRIPTS.map((script) => this.#scripts.load(script)))
