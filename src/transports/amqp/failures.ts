@@ -9,7 +9,16 @@ export interface Place {
 }
 
 /** Errors of sockets and look-ups before there is a connection; their texts have names of hosts in them, which say nothing. */
-const NOWHERE = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH', 'ETIMEDOUT'])
+const NOWHERE = new Set([
+  'ECONNREFUSED',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'ETIMEDOUT',
+  'ECONNRESET',
+  'EPIPE',
+])
 const UNREACHABLE = /ECONNREFUSED|ENOTFOUND|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|EAI_AGAIN|ECONNRESET|EPIPE/
 const TLS =
   /self.signed|unable to (verify|get)|ALTNAME|altnames|EPROTO|wrong version number|certificate|\bSSL\b|ERR_TLS|ERR_SSL/i

@@ -8,6 +8,7 @@ describe('why there is no connection', () => {
   it.each([
     [coded('ECONNREFUSED', 'connect ECONNREFUSED 127.0.0.1:40312'), '127.0.0.1:40312'],
     [coded('ENOTFOUND', 'getaddrinfo ENOTFOUND ssl.rabbit.invalid'), 'ssl.rabbit.invalid:5672'],
+    [coded('ECONNRESET', 'connect ECONNRESET 127.0.0.1:40312'), '127.0.0.1:40312'],
     [coded('EAI_AGAIN', 'getaddrinfo EAI_AGAIN vhost1.invalid'), 'vhost1.invalid:5672'],
   ])('FM-H27 is not guessed from the name of a host or the number of a port: %s', (cause, address) => {
     const { code, message } = explainConnect(cause, { address, option: 'url' })
