@@ -64,7 +64,7 @@ export class Publisher implements Part {
     const channel = await connection.createConfirmChannel()
     const lost = (error: unknown): void => {
       if (this.#channel !== channel) return
-      this.detach(error)
+      this.#lost(error)
       this.#options.onLost(error)
     }
     // The reason comes first; at the close amqplib would have answered for each message by itself.
@@ -78,15 +78,19 @@ export class Publisher implements Part {
     for (const one of this.#pending) this.#write(channel, one)
   }
 
-  /** What was not confirmed may have been taken: amqplib below 1.0.5 would never say so. */
   detach(error: unknown): void {
-    // The link says again what has brought it here.
-    if (this.#channel === undefined && error === this.#why) return
     const channel = this.#channel
-    if (channel !== undefined && this.#options.onReply !== undefined) this.#options.onRepliesLost()
-    this.#channel = undefined
+    this.#lost(error)
     // On a connection of somebody else it would stay open.
     void channel?.close().catch(() => {})
+  }
+
+  /** What was not confirmed may have been taken: amqplib below 1.0.5 would never say so. */
+  #lost(error: unknown): void {
+    // The link says again what has brought it here.
+    if (this.#channel === undefined && error === this.#why) return
+    if (this.#channel !== undefined && this.#options.onReply !== undefined) this.#options.onRepliesLost()
+    this.#channel = undefined
     this.#why = error
     this.#isMending = this.#refuseTooLarge(error)
     if (this.#isMending) return

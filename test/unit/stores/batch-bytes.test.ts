@@ -36,7 +36,7 @@ function fakeRedis() {
       longest,
       args.reduce((sum, argument) => sum + argument.length, 0),
     )
-    return [0]
+    return args[0] === 'EVAL' ? 1 : [0]
   }
   const rest = { connect: async () => {}, destroy: () => {}, on: () => {} }
   const client = { isOpen: true, isReady: true, sendCommand, ...rest }
