@@ -59,7 +59,7 @@ export default defineConfig(({ mode }) => {
       projects: [
         project('unit'),
         project('property', { testTimeout: 30_000, globalSetup: SERVERS }),
-        project('contract', { testTimeout: 15_000, globalSetup: SERVERS }),
+        project('contract', { testTimeout: 30_000, globalSetup: SERVERS }),
         project('race', { testTimeout: deep ? 600_000 : 120_000 }),
         project('integration', { testTimeout: 30_000, exclude: ON_SERVERS }),
         project('servers', { ...forServers, include: ON_SERVERS, exclude: LONG_ON_SERVERS }),

@@ -78,14 +78,15 @@ function lendSql({ open, operations }: Names): string {
     select o.id, o.seq, o.lane, o.leased_until
     from ${open} b cross join unnest(b.ids) as i(id) join ${operations} o on o.id = i.id
     where b.batch = any(seen) and o.state = 'running' and not o.published and o.expires_at > at_ms
-  ), held as (
-    select lane, min(seq) as seq from (
-      select lane, seq from candidates where leased_until > at_ms and lane is not null
-      union all select lane, 0 from unnest(passed) as p(lane)
-    ) as holders group by lane
+  ), queued as (
+    -- By a window and not by a join of the lanes with themselves: of thousands of lanes each was compared with each.
+    select id, seq, lane, leased_until, min(seq) filter (where leased_until > at_ms) over (partition by lane) as held
+    from candidates
   ), free as (
-    select c.id from candidates c left join held h on h.lane = c.lane and h.seq < c.seq
-    where c.leased_until <= at_ms and h.lane is null order by c.seq limit most
+    select id from queued q
+    where leased_until <= at_ms and (lane is null
+      or ((held is null or held > seq) and not exists (select from unnest(passed) as p(lane) where p.lane = q.lane)))
+    order by seq limit most
   ), locked as materialized (
     select o.id from ${operations} o where o.id in (select id from free) order by o.id for update
   ), lent as (
