@@ -23,7 +23,8 @@ export function printRows(title: string, rows: Rows, variants: readonly Variant[
       'x NestJS': short(ratio(rows, 'rate', [variant, nest])),
       'p50 ms': short(middle('p50')),
       'p99 ms': short(middle('p99')),
-      'CPU-s per 1,000': middle('cpuPerThousand').toFixed(3),
+      // Nothing to divide by where every request was lost.
+      'CPU-s per 1,000': Number.isFinite(middle('cpuPerThousand')) ? middle('cpuPerThousand').toFixed(3) : '-',
       'CPU x hand-written': short(ratio(rows, 'cpuPerThousand', pair)),
       lost: own.every(({ lost }) => lost === 0) ? '-' : `${short(middle('lost') * 100)} %`,
     }
