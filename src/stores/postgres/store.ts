@@ -129,7 +129,8 @@ class PostgresStore implements Store {
     try {
       await this.#opening
     } catch (error) {
-      this.#users -= 1
+      // Not below zero, where it was closed before its start has failed.
+      this.#users = Math.max(this.#users - 1, 0)
       this.#opening = undefined
       throw error
     }

@@ -133,7 +133,8 @@ class ConnectedStore implements RedisStore {
     try {
       await this.#starting
     } catch (error) {
-      this.#users -= 1
+      // Not below zero, where it was closed before its start has failed.
+      this.#users = Math.max(this.#users - 1, 0)
       this.#starting = undefined
       throw error
     }

@@ -100,7 +100,8 @@ export class KafkaTransport implements Transport {
       this.#starting ??= this.#start()
       await this.#starting
     } catch (error) {
-      this.#users -= 1
+      // Not below zero, where it was closed before its start has failed.
+      this.#users = Math.max(this.#users - 1, 0)
       this.#starting = undefined
       throw error
     }

@@ -165,4 +165,16 @@ describe('the start of a Postgres store', () => {
     const refusal = { code: 'ERR_STORE_UNAVAILABLE', message: expect.stringMatching(message) }
     for (let attempt = 0; attempt < 2; attempt += 1) await expect(store.start()).rejects.toMatchObject(refusal)
   })
+
+  it('one that fails after the store was closed does not count as a user any more', async () => {
+    let query = () => new Promise<{ rows: object[] }>(() => {})
+    const store = postgres({ client: { query: () => query() }, connectTimeoutMs: 20 })
+    const starting = expect(store.start()).rejects.toMatchObject({ code: 'ERR_STORE_UNAVAILABLE' })
+    await store.close().catch(() => {})
+    await starting
+    query = async () => ({ rows: [SERVER] })
+    await store.start()
+    await store.close()
+    await expect(store.get('id')).rejects.toMatchObject({ code: 'ERR_STORE_UNAVAILABLE' })
+  })
 })
