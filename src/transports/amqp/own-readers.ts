@@ -11,26 +11,38 @@ type Queue = Pick<Reader, 'caughtUp' | 'close'>
 export class OwnReaders {
   readonly #handlers = new Map<Queue, MessageHandler>()
   readonly #left: Queue[] = []
+  /** The handler of the one that is alone, as most are. */
+  #only: MessageHandler | undefined
 
   /** Gives the reader of somebody who has such a queue. */
   join(queue: Queue, handler: MessageHandler): Reader {
     this.#handlers.set(queue, handler)
+    this.#count()
     return { caughtUp: queue.caughtUp, close: () => this.#leave(queue) }
   }
 
-  /** Hands on what has come to a queue. */
+  /** Hands on what has come to a queue by the type of the event, as it has come to each of the others. */
   deliver(queue: Queue, message: EventMessage, delivery: Delivery): ReturnType<MessageHandler> {
-    const own = this.#handlers.get(queue)
-    if (own !== undefined && (delivery.isDirect !== true || this.#handlers.size === 1)) return own(message, delivery)
-    if (delivery.isDirect !== true) return DONE
+    return this.#handlers.get(queue)?.(message, delivery) ?? DONE
+  }
+
+  /** Hands on what was sent to a queue by its name. */
+  deliverToAll(message: EventMessage, delivery: Delivery): ReturnType<MessageHandler> {
+    if (this.#only !== undefined) return this.#only(message, delivery)
     return Promise.all([...this.#handlers.values()].map((handler) => handler(message, delivery))).then(ignore)
   }
 
   async #leave(queue: Queue): Promise<void> {
     if (!this.#handlers.delete(queue)) return
+    this.#count()
     this.#left.push(queue)
     if (this.#handlers.size > 0) return
     await Promise.all(this.#left.splice(0).map((each) => each.close()))
+  }
+
+  #count(): void {
+    const [first] = this.#handlers.values()
+    this.#only = this.#handlers.size === 1 ? first : undefined
   }
 }
 

@@ -1,6 +1,6 @@
 import type { Clock } from '../../core/clock.js'
 import type { EventMessage } from '../../core/event.js'
-import type { MessageHandler, Reader, Settlement } from '../../core/transport.js'
+import type { Delivery, MessageHandler, Reader, Settlement } from '../../core/transport.js'
 import { CatchUp } from './catch-up.js'
 import type { AmqpChannel, AmqpConnection, AmqpMessage, QueueState } from './client.js'
 import { explainStep } from './failures.js'
@@ -17,6 +17,13 @@ export interface Source {
   declare(channel: AmqpChannel): Promise<QueueState>
 }
 
+/** Gets each message of a queue, and how it came there. */
+export type QueueHandler = (
+  message: EventMessage,
+  delivery: Delivery,
+  fields: AmqpMessage['fields'],
+) => ReturnType<MessageHandler>
+
 /** What a reader works with. */
 export interface ReaderOptions {
   readonly sources: readonly Source[]
@@ -26,7 +33,7 @@ export interface ReaderOptions {
   readonly isOwn: boolean
   readonly clock: Clock
   readonly link: Link
-  readonly onMessage: MessageHandler
+  readonly onMessage: QueueHandler
   /** Throws when the message cannot be understood. */
   parse(message: AmqpMessage, source: Source): EventMessage
   count(what: 'poison' | 'parked' | 'requeued'): void
@@ -179,7 +186,7 @@ export class QueueReader implements Part, Reader {
     // Only answers to the queue itself come through the default exchange; recorders get a copy of all others.
     const delivery = { attempt: attemptOf(message), isDirect: message.fields.exchange === '' }
     try {
-      onMessage(event, delivery).then(done, done)
+      onMessage(event, delivery, message.fields).then(done, done)
     } catch {
       done()
     }
@@ -216,7 +223,7 @@ export class QueueReader implements Part, Reader {
     }
     let settlement: Settlement
     try {
-      settlement = (await onMessage(event, { attempt, isDirect: false })) ?? 'ack'
+      settlement = (await onMessage(event, { attempt, isDirect: false }, message.fields)) ?? 'ack'
     } catch {
       return 'requeue'
     }

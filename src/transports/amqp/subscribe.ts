@@ -1,13 +1,13 @@
 import { GatewayError } from '../../core/errors.js'
 import type { EventMessage } from '../../core/event.js'
 import { createId } from '../../core/ids.js'
-import type { MessageHandler, Reader } from '../../core/transport.js'
+import type { Reader } from '../../core/transport.js'
 import { lingersMs, notAlone, whenAlone } from './alone.js'
 import type { AmqpChannel, AmqpMessage } from './client.js'
 import { KeptReader } from './kept.js'
 import { markerContent, markerId } from './marker.js'
 import { startOf } from './place.js'
-import { QueueReader, type Source } from './reader.js'
+import { type QueueHandler, QueueReader, type Source } from './reader.js'
 import { ReplayReader } from './replay.js'
 import type { Running, Shared, Wanted } from './running.js'
 import { probeContent } from './self-probe.js'
@@ -35,11 +35,13 @@ async function readQueues({ subscription, onMessage }: Wanted, running: Running,
   const sources = sourcesOf(subscription, shared)
   const isOwn = reading.kind === 'own'
   const awaited = new Set(subscription.types)
-  const handle: MessageHandler = isOwn
-    ? (message, delivery) => running.own.deliver(reader, message, delivery)
-    : onMessage
+  const address = `${sources[0]?.queue}.`
+  const deliver: QueueHandler = (message, delivery, { exchange, routingKey }) =>
+    exchange === '' || routingKey.startsWith(address)
+      ? running.own.deliverToAll(message, delivery)
+      : running.own.deliver(reader, message, delivery)
   const reader: QueueReader = new QueueReader({
-    ...{ sources, isOwn, onMessage: handle, count },
+    ...{ sources, isOwn, onMessage: isOwn ? deliver : onMessage, count },
     concurrency: reading.kind === 'shared' ? (reading.concurrency ?? SHARED_CONCURRENCY) : OWN_PREFETCH,
     clock: settings.clock,
     link: running.reading,

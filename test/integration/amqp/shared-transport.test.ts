@@ -1,6 +1,7 @@
 import amqplib from 'amqplib'
 import { createGateway, memoryStore, type Store } from 'respond-async'
 import { amqp } from 'respond-async/amqp'
+import { createWorker } from 'respond-async/worker'
 import { afterAll, afterEach, describe, expect, it } from 'vitest'
 import { AMQP_URL, RecordingClient, uniquePrefix, whyNoRabbitMq } from '../../support/rabbitmq.js'
 
@@ -56,5 +57,29 @@ describe.skipIf(missing !== undefined)('gateways on one transport over RabbitMQ'
     expect(await reply).toMatchObject({ kind: 'completed' })
     // Nor does it leave an address behind where nobody reads.
     expect(await other.ask()).toMatchObject({ kind: 'completed' })
+  })
+
+  it.each([
+    ['that keep nothing', 'none' as const],
+    ['each with a store of its own', undefined],
+  ])('FM-C19 of different commands, %s, get what workers of this package answer', async (_, store) => {
+    const options = { url: AMQP_URL, prefix: uniquePrefix(), client }
+    const transport = amqp(options)
+    const open = async (name: string) => {
+      const gateway = createGateway({ transport, waitMs: 5000, ...(store && { store }) })
+      const command = gateway.command({ publish: `${name}::Asked`, outcomes: { [`${name}::Done`]: 'succeeded' } })
+      await gateway.start()
+      ends.push(() => gateway.close())
+      return { gateway, ask: () => command.request({}) }
+    }
+    const worker = createWorker({ transport: amqp(options) })
+    ends.push(() => worker.close())
+    for (const name of ['A', 'B']) worker.handle(`${name}::Asked`, () => ({ type: `${name}::Done`, data: name }))
+    await worker.start()
+    const [one, other] = [await open('A'), await open('B')] as const
+    for (const { ask } of [other, one, other]) expect(await ask()).toMatchObject({ kind: 'completed' })
+    await one.gateway.close()
+    expect(await other.ask()).toMatchObject({ kind: 'completed' })
+    expect([one, other].map(({ gateway }) => gateway.counters.orphan)).toEqual([0, 0])
   })
 })
