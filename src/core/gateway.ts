@@ -195,12 +195,13 @@ export class CoreGateway<Events = Record<string, unknown>> implements GatewayCon
     this.#opened(() => transport.close())
     await bareStore.start({ callTimeoutMs: this.settings.storeTimeoutMs })
     this.#opened(() => bareStore.close())
-    this.#opened(await readResults(this.#parts, new Results(this.#parts)))
+    const results = new Results(this.#parts)
+    this.#opened(await readResults(this.#parts, results))
     // Nobody else changes what is in a store of the gateway's own.
     const isShared = this.#parts.storeKind === 'given'
     const watch = isShared && bareStore.watch?.((id, operation) => this.#housekeeping.seeChange(id, operation))
     if (watch) this.#opened(await watch)
-    this.#housekeeping.start()
+    this.#housekeeping.start(results)
     this.#state = 'started'
     const skippedChecks = { transport: transport.skippedChecks ?? [], store: bareStore.skippedChecks ?? [] }
     lifecycle.note('started', { durability: this.durability, skippedChecks })

@@ -2,6 +2,7 @@ import type { Breaker } from './breaker.js'
 import type { Operation } from './operation.js'
 import type { Outbox } from './outbox.js'
 import type { GatewayParts } from './parts.js'
+import type { Results } from './results.js'
 
 const EVERY_MS = 1000
 const SWEEP_BATCH = 500
@@ -13,6 +14,7 @@ const PURGE_MS = 500
 export class Housekeeping {
   readonly #parts: GatewayParts
   readonly #outbox: Outbox
+  #results: Pick<Results, 'adoptOrphans'> | undefined
   #cancelTimer: (() => void) | undefined
   #round: Promise<void> = Promise.resolve()
   #stopped = false
@@ -22,7 +24,8 @@ export class Housekeeping {
     this.#outbox = outbox
   }
 
-  start(): void {
+  start(results: Pick<Results, 'adoptOrphans'>): void {
+    this.#results = results
     this.#parts.load.start()
     this.#plan()
   }
@@ -77,6 +80,8 @@ export class Housekeeping {
     if (storeBreaker.isOpen) return
     await this.#try(() => this.#outbox.markPublished())
     if (!transportBreaker.isOpen) await this.#try(() => this.#outbox.relay())
+    // In a store of the gateway's own nobody else's results are kept.
+    if (storeKind === 'given') await this.#try(async () => this.#results?.adoptOrphans())
     await this.#try(async () => {
       await this.#sweep()
       await this.#purge()

@@ -1,11 +1,10 @@
 import type { CommandPlan } from './definition.js'
-import { GatewayError } from './errors.js'
 import { type Event, type EventMessage, parseData, toEvent } from './event.js'
 import { normaliseId } from './ids.js'
 import { hasEnded } from './last-look.js'
 import type { LifecycleEvent, LifecycleEvents, ResultNote } from './lifecycle.js'
 import { describeMalformed } from './malformed.js'
-import { type Ending, isEnded, type Operation, type Settled } from './operation.js'
+import type { Ending, Settled } from './operation.js'
 import { Orphans } from './orphans.js'
 import type { GatewayParts } from './parts.js'
 import { validateData } from './schema.js'
@@ -19,7 +18,6 @@ type ResultEventName = {
 }[LifecycleEvent]
 
 const DONE: Promise<undefined> = Promise.resolve(undefined)
-const REPORTED_LIMIT = 100
 /** A result may overtake the record of its operation, or belong to somebody else: it is looked up this often. */
 const LOOK_UPS = 3
 
@@ -35,8 +33,6 @@ export class Results {
   readonly #parts: GatewayParts
   readonly #byType = new Map<string, CommandPlan[]>()
   readonly #progressTypes = new Set<string>()
-  /** Undeclared types that have been reported. */
-  readonly #reported = new Set<string>()
   /** Messages that the one reader has found to be sound and the other is about to see. */
   readonly #checked = new WeakSet<EventMessage>()
   readonly #tries: Tries
@@ -93,7 +89,7 @@ export class Results {
         use: (named: EventMessage) => this.#recordResult(id, named, delivery),
         refuse: (refused: EventMessage) => this.#recordUndeclared(id, refused),
         miss: async (missed: EventMessage) => {
-          this.#note('foreign', id, missed)
+          this.#orphans.noteForeign(id, missed)
           return 'ack' as const
         },
       }
@@ -110,6 +106,11 @@ export class Results {
     const record = () => this.record(message, { attempt: LOOK_UPS, isDirect })
     const isOver = () => hasEnded(this.#parts, normaliseId(message.correlationId) ?? '').catch(() => false)
     return this.#tries.until(record, isOver).catch(this.#report)
+  }
+
+  /** Records what came before its operation, or to an instance without its command. */
+  adoptOrphans(): Promise<void> {
+    return this.#orphans.adopt((message) => this.record(message, { attempt: LOOK_UPS }))
   }
 
   #wake(id: string, message: EventMessage, { isDirect = false }: Delivery): Promise<undefined> {
@@ -172,31 +173,16 @@ export class Results {
       // A record is there before its request is published, so what a store of one's own does not know is not ours.
       if (this.#parts.storeKind === 'own') this.#note('foreign', id, message)
       else await this.#orphans.keep(id, message)
-    } else if (settled.verdict === 'foreign') await this.#noteUnexpected(settled.operation, message)
+    } else if (settled.verdict === 'foreign') await this.#orphans.keepUnexpected(settled.operation, message)
     else if (settled.verdict in NOTES) this.#note(NOTES[settled.verdict as keyof typeof NOTES], id, message)
     return 'ack'
   }
 
   async #recordUndeclared(id: string, message: EventMessage): Promise<Settlement> {
     const operation = await this.#parts.store.get(id)
-    if (operation === undefined) this.#note('foreign', id, message)
-    else await this.#noteUnexpected(operation, message)
+    if (operation === undefined) this.#orphans.noteForeign(id, message)
+    else await this.#orphans.keepUnexpected(operation, message)
     return 'ack'
-  }
-
-  async #noteUnexpected(operation: Operation, message: EventMessage): Promise<void> {
-    this.#note('unexpected', operation.id, message)
-    this.#reportUnexpected(operation.command, message.type)
-    if (!isEnded(operation)) await this.#orphans.keep(operation.id, message)
-  }
-
-  /** Once per type: it is most often a slip of the pen, and would else show only as a request that times out. */
-  #reportUnexpected(command: string, type: string): void {
-    if (this.#reported.has(type) || this.#reported.size >= REPORTED_LIMIT) return
-    this.#reported.add(type)
-    const declared = this.#parts.commands.get(command)?.resultTypes ?? []
-    const text = `${type || 'An answer without a type'} is no result of ${command}; there are: ${declared.join(', ')}.`
-    this.#parts.lifecycle.error(new GatewayError('ERR_UNEXPECTED_RESULT', text))
   }
 
   #complete(id: string, message: EventMessage): Promise<Settled | Joined | undefined> {

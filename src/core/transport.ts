@@ -144,6 +144,8 @@ export interface Transport {
   learnMaxBodyBytesOf?(type: string): Promise<void> | undefined
   /** What it wanted to check since its start, and the broker does not let this user ask. */
   readonly skippedChecks?: readonly string[] | undefined
+  /** True: a group that reads results gets those types only that its members have asked for. */
+  readonly isSelective?: boolean | undefined
   /**
    * What becomes of answers that workers send to the address in their request, by what reads results here; absent where
    * they are like all others. `missing` is a sentence that names the options without which there is no address.

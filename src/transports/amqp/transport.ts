@@ -68,6 +68,11 @@ export class RabbitTransport implements AmqpTransport {
     return Math.min(this.#shared.settings.maxBodyBytes, this.#running?.publisher.limit ?? Number.POSITIVE_INFINITY)
   }
 
+  /** By the bindings of their queue; those of the option are patterns. */
+  get isSelective(): boolean {
+    return this.#shared.settings.results.keys === undefined
+  }
+
   writtenBytesOf(request: EventMessage): number {
     return writtenBytes(request)
   }

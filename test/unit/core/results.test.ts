@@ -1,4 +1,4 @@
-import { memoryStore } from 'respond-async'
+import { createGateway, memoryStore } from 'respond-async'
 import { describe, expect, it } from 'vitest'
 import { z } from 'zod'
 import type { EventInit, EventMessage } from '../../../src/core/event.js'
@@ -251,7 +251,48 @@ describe('results: the shared copy', () => {
       retentionMs: 1000,
     })
     await transport.deliver('shared', message({ correlationId: 'elsewhere' }))
-    expect(errors).toMatchObject([{ message: 'Done is no result of Tell; there are: .' }])
+    const text = 'Done is kept for an hour for an instance that has the command Tell, which this one has not.'
+    expect(errors).toMatchObject([{ code: 'ERR_UNEXPECTED_RESULT', message: text }])
+  })
+
+  it('FM-C16 an orphan whose operation has come is recorded, and kept no longer', async () => {
+    const running = await openRunning()
+    const { gateway, store, transport, message, request, clock } = running
+    const early = message({ correlationId: 'early' })
+    await transport.deliver('shared', early, 3)
+    await transport.deliver('shared', message({ correlationId: 'never' }), 3)
+    await clock.advance(11_000)
+    expect(await orphansOf(running)).toHaveLength(2)
+    const shared = { command: 'Ask', request: request as EventMessage, ttlMs: 60_000, retentionMs: 60_000 }
+    await store.create({ id: 'early', ...shared })
+    await clock.advance(6000)
+    expect(await gateway.operations.get('early')).toMatchObject({
+      state: 'succeeded',
+      result: { id: early.id, body: early.body },
+    })
+    expect(await orphansOf(running)).toMatchObject([{ correlationId: 'never' }])
+    expect(counted(running)).toMatchObject({ orphan: 2, completed: 1 })
+  })
+
+  it('FM-D14 what an older instance got of a command that it does not have an instance that has it records', async () => {
+    const running = await openRunning()
+    const { store, clock, message, request } = running
+    const shared = { command: 'Tell', ttlMs: 60_000, retentionMs: 60_000, request: request as EventMessage }
+    for (const id of ['one', 'other']) await store.create({ id, ...shared })
+    const results = [message({ correlationId: 'one', type: 'Told' }), message({ correlationId: 'other', type: 'Tld' })]
+    for (const result of results) await running.transport.deliver('shared', result)
+    await clock.advance(11_000)
+    expect(await orphansOf(running)).toHaveLength(2)
+    const newer = createGateway({ clock, store, transport: directTransport() })
+    newer.command({ publish: 'Tell', outcomes: { Told: 'succeeded' } })
+    await newer.start()
+    await clock.advance(6000)
+    expect(await newer.operations.get('one')).toMatchObject({ state: 'succeeded', result: { id: results[0]?.id } })
+    // The type of the other one nobody declares.
+    expect(await newer.operations.get('other')).toMatchObject({ state: 'running' })
+    expect(await orphansOf(running)).toMatchObject([{ type: 'Tld' }])
+    expect(newer.counters.orphan).toBe(0)
+    await newer.close()
   })
 
   it.each<[string, Partial<EventInit>]>([
