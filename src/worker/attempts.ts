@@ -49,8 +49,8 @@ interface AttemptParts {
 const MESSAGES = { error: 'The request could not be carried out.', invalid: 'The request is not valid.' }
 const MAX_BACKOFF_MS = 30_000
 const MOST_DOUBLINGS = 30
-/** So that a handler that fails at once does not ask without a pause. */
-const OUTAGE_MS = 100
+/** What is away is asked for again after at least and at most this: once it is back, nobody should have to wait long. */
+const OUTAGE_MS = { least: 100, most: 1000 }
 /** Beyond what one delivery sends, so that the progress of each later one has greater numbers. */
 const SEQUENCES = 1_000_000
 
@@ -85,7 +85,7 @@ export class Attempts {
         const isAway = isOutage(error)
         if (!isAway) failed += 1
         if (failed >= settings.attempts) return this.fail(job, { error, reason: 'error', data })
-        const delayMs = Math.max(this.backoffMs(count), isAway ? OUTAGE_MS : 0)
+        const delayMs = isAway ? this.#outageMs(count) : this.backoffMs(failed - 1)
         note('retry', { request, attempt: delivered + count, delayMs, error })
         await waits.pause(delayMs)
       }
@@ -96,6 +96,10 @@ export class Attempts {
   backoffMs(failures: number): number {
     const doubled = this.#parts.settings.backoffMs * 2 ** Math.min(failures, MOST_DOUBLINGS)
     return Math.round(Math.random() * Math.min(doubled, MAX_BACKOFF_MS))
+  }
+
+  #outageMs(failures: number): number {
+    return Math.min(Math.max(this.backoffMs(failures), OUTAGE_MS.least), OUTAGE_MS.most)
   }
 
   #attempt({ request, handling }: Job, { data, attempt, sequences }: Attempt): Promise<readonly EventMessage[]> {

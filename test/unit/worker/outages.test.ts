@@ -187,10 +187,10 @@ describe('while a store or broker that the handler asks is away', () => {
       await worker.start()
       await send()
       await clock.advance(HOUR_MS)
-      expect(asked).toBeGreaterThan(100)
+      expect(asked).toBeGreaterThan(HOUR_MS / 1000)
       expect(told.retry).toHaveLength(asked)
       away = undefined
-      await clock.advance(30_000)
+      await clock.advance(1000)
       const types = results.map(({ type }) => type)
       expect([types.at(-1), types.includes('Requested::Failed'), broker.parked]).toEqual(['Made', false, []])
       const sequences = results.slice(0, -1).map(({ headers }) => Number(headers[SEQUENCE_HEADER]))
