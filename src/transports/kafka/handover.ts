@@ -30,6 +30,7 @@ export interface HandoverParts {
 
 const AGAIN_MS = 1000
 const OWN_CONCURRENCY = 256
+const TOLD_LIMIT = 20
 const FIRST = Object.freeze({ attempt: 1 })
 
 /** How many messages of a reading are handled at a time. */
@@ -45,6 +46,8 @@ export class Handover {
   readonly #wanted: ReadonlySet<string> | undefined
   readonly #awaited: ReadonlySet<string>
   readonly #inlet: Inlet
+  /** Types of requests that have no handler here, as far as they have been told of. */
+  readonly #passedOver = new Set<string>()
   #isClosed = false
 
   constructor(parts: HandoverParts) {
@@ -71,7 +74,10 @@ export class Handover {
 
   take(partition: PartitionId, log: PartitionLog, record: IncomingRecord): void {
     const message = this.#messageOf(record)
-    if (this.#wanted !== undefined && !this.#wanted.has(message.type)) return
+    if (this.#wanted !== undefined && !this.#wanted.has(message.type)) {
+      this.#passOver(message.type, record.topic)
+      return
+    }
     if (this.#kind === 'own') {
       // Delivered once whatever becomes of it, so there is nothing to keep.
       void outcomeOf(this.#parts.onMessage, message, FIRST).catch(ignore)
@@ -91,6 +97,18 @@ export class Handover {
   close(): Promise<void> {
     this.#isClosed = true
     return this.#inlet.close()
+  }
+
+  /** Said once for each type: nothing else would tell that a request is lost as two kinds of workers are one group. */
+  #passOver(type: string, topic: string): void {
+    if (this.#passedOver.has(type) || this.#passedOver.size >= TOLD_LIMIT) return
+    this.#passedOver.add(type)
+    const { reading } = this.#parts.subscription
+    const group = reading.kind === 'shared' ? reading.group : ''
+    const rule = `Workers of one group must handle the same types: give those that handle ${type} another one.`
+    this.#parts.warn(
+      `Requests ${type} of ${topic} have no handler here and are passed over by the group ${group}. ${rule}`,
+    )
   }
 
   /** What its binding cannot read is shown as it is: whoever wrote it must not stop the partition. */
