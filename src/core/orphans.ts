@@ -5,7 +5,7 @@ import { normaliseId } from './ids.js'
 import { nameResult } from './naming.js'
 import { isEnded, type Operation } from './operation.js'
 import type { GatewayParts } from './parts.js'
-import type { Settlement } from './transport.js'
+import type { Delivery, Settlement } from './transport.js'
 
 const PREFIX = 'orphan/'
 const LIMIT = 1000
@@ -57,10 +57,10 @@ export class Orphans {
   }
 
   /** Counts what is of nobody here. */
-  noteForeign(id: string, { type, reply }: EventMessage): void {
+  noteForeign(id: string, { type, reply }: EventMessage, { isDirect }: Delivery): void {
     const { lifecycle, transport, settings } = this.#parts
     lifecycle.note('foreign', { id, type })
-    if (transport.isSelective !== true || this.#hasWarned || type === '' || reply !== undefined) return
+    if (transport.isSelective !== true || isDirect || this.#hasWarned || type === '' || reply !== undefined) return
     this.#hasWarned = true
     const text = `${type} is no result of any command here, nor is its operation in this store. Does a service with another store have the same name, "${settings.service}"? Each would take results of the other: give it one of its own (option service).`
     lifecycle.error(new GatewayError('ERR_CONFIG', text))

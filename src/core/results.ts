@@ -87,9 +87,9 @@ export class Results {
       const sink = {
         ...this.#sink(id),
         use: (named: EventMessage) => this.#recordResult(id, named, delivery),
-        refuse: (refused: EventMessage) => this.#recordUndeclared(id, refused),
+        refuse: (refused: EventMessage) => this.#recordUndeclared(id, refused, delivery),
         miss: async (missed: EventMessage) => {
-          this.#orphans.noteForeign(id, missed)
+          this.#orphans.noteForeign(id, missed, delivery)
           return 'ack' as const
         },
       }
@@ -178,9 +178,9 @@ export class Results {
     return 'ack'
   }
 
-  async #recordUndeclared(id: string, message: EventMessage): Promise<Settlement> {
+  async #recordUndeclared(id: string, message: EventMessage, delivery: Delivery): Promise<Settlement> {
     const operation = await this.#parts.store.get(id)
-    if (operation === undefined) this.#orphans.noteForeign(id, message)
+    if (operation === undefined) this.#orphans.noteForeign(id, message, delivery)
     else await this.#orphans.keepUnexpected(operation, message)
     return 'ack'
   }

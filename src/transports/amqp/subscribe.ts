@@ -36,10 +36,13 @@ async function readQueues({ subscription, onMessage }: Wanted, running: Running,
   const isOwn = reading.kind === 'own'
   const awaited = new Set(subscription.types)
   const address = `${sources[0]?.queue}.`
-  const deliver: QueueHandler = (message, delivery, { exchange, routingKey }) =>
-    exchange === '' || routingKey.startsWith(address)
-      ? running.own.deliverToAll(message, delivery)
-      : running.own.deliver(reader, message, delivery)
+  const deliver: QueueHandler = (message, delivery, { exchange, routingKey }) => {
+    if (exchange === '') return running.own.deliverToAll(message, delivery)
+    if (!routingKey.startsWith(address)) return running.own.deliver(reader, message, delivery)
+    // Recorders are bound to declared types: of another one, such as a slip of the pen, this is the only copy.
+    const isDirect = !running.own.declares(routingKey.slice(address.length))
+    return running.own.deliverToAll(message, isDirect ? { ...delivery, isDirect } : delivery)
+  }
   const reader: QueueReader = new QueueReader({
     ...{ sources, isOwn, onMessage: isOwn ? deliver : onMessage, count },
     concurrency: reading.kind === 'shared' ? (reading.concurrency ?? SHARED_CONCURRENCY) : OWN_PREFETCH,
@@ -56,7 +59,7 @@ async function readQueues({ subscription, onMessage }: Wanted, running: Running,
     },
   })
   // Before anything can come.
-  const made: Reader = isOwn ? running.own.join(reader, onMessage) : reader
+  const made: Reader = isOwn ? running.own.join(reader, onMessage, awaited) : reader
   try {
     await running.reading.add(reader)
   } catch (error) {
