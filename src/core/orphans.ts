@@ -1,22 +1,25 @@
 import type { CommandPlan } from './definition.js'
-import { GatewayError } from './errors.js'
+import { GatewayError, toGatewayError } from './errors.js'
 import type { EventMessage } from './event.js'
 import { normaliseId } from './ids.js'
 import { nameResult } from './naming.js'
 import { isEnded, type Operation } from './operation.js'
 import type { GatewayParts } from './parts.js'
+import type { StoredRecord } from './store.js'
 import type { Delivery, Settlement } from './transport.js'
 
 const PREFIX = 'orphan/'
 const LIMIT = 1000
 const TTL_MS = 3_600_000
 const REPORTED_LIMIT = 100
-const ADOPT_EVERY_MS = 5000
+const LOOK_EVERY_MS = 5000
+/** How long one look may take, so that the rest of the housekeeping comes to its turn. */
+const LOOK_MS = 500
 const PAGE = 100
 
 /**
- * Keeps results that belong to nobody for an hour: for whoever looks for the cause, and for an instance that can record
- * them. Of a command that is being rolled out the shared reader of an older instance may get the result.
+ * Keeps results that nobody here can use for an hour: for whoever looks for the cause, and for an instance that can
+ * record them. Of a command that is being rolled out the shared reader of an older instance may get the result.
  */
 export class Orphans {
   readonly #parts: Pick<GatewayParts, 'store' | 'settings' | 'lifecycle' | 'commands' | 'transport'>
@@ -25,7 +28,7 @@ export class Orphans {
   #hasWarned = false
   #since = 0
   #kept = 0
-  #adoptedAt = 0
+  #nextLook = 0
   /** Where the next look begins. */
   #after = ''
 
@@ -33,52 +36,102 @@ export class Orphans {
     this.#parts = parts
   }
 
-  /** Best effort, and bounded: a topic full of somebody else's results must not push out what is ours. Never rejects. */
-  async keep(id: string, { body, ...envelope }: EventMessage): Promise<void> {
-    const { store, settings, lifecycle } = this.#parts
-    lifecycle.note('orphan', { id, type: envelope.type })
+  /**
+   * Keeps what has the id of no operation. Best effort, and bounded: a topic full of somebody else's results must not push
+   * out what is ours. Never rejects.
+   */
+  async keepUnknown(id: string, message: EventMessage): Promise<void> {
+    const { settings, lifecycle } = this.#parts
+    lifecycle.note('orphan', { id, type: message.type })
     const now = settings.clock.monotonic()
     if (now - this.#since > TTL_MS) {
       this.#since = now
       this.#kept = 0
     }
-    if (this.#kept >= LIMIT) return
     this.#kept += 1
-    const value = Buffer.from(JSON.stringify({ ...envelope, body: Buffer.from(body).toString('base64') }))
-    const record = { key: `${PREFIX}${id}/${envelope.id}`, value, ttlMs: TTL_MS }
-    await store.records.put(record).catch((error: unknown) => lifecycle.error(error))
+    if (this.#kept === LIMIT + 1) {
+      const text = `More than ${LIMIT} results in an hour have ids of no operation in this store: no more of them are kept.`
+      lifecycle.error(new GatewayError('ERR_UNEXPECTED_RESULT', text))
+    }
+    if (this.#kept > LIMIT) return
+    await this.#put(id, message).catch((error: unknown) => lifecycle.error(error))
   }
 
-  /** Keeps what is no result of its operation's command, as far as this instance knows. */
-  async keepUnexpected(operation: Operation, message: EventMessage): Promise<void> {
-    this.#parts.lifecycle.note('unexpected', { id: operation.id, type: message.type })
+  /**
+   * Keeps what is no result of its operation's command, as far as this instance knows: as many types of each as come, so
+   * that there are no more of them than operations that run. Rejects while the store is away, as it may be a result.
+   */
+  async keepUnexpected(operation: Operation, message: EventMessage, { isForSeveral }: Delivery): Promise<void> {
+    const { lifecycle, commands } = this.#parts
+    const note = { id: operation.id, type: message.type }
+    if (isForSeveral && !commands.has(operation.command)) return lifecycle.note('foreign', note)
+    lifecycle.note('unexpected', note)
     this.#report(operation.command, message.type)
-    if (!isEnded(operation)) await this.keep(operation.id, message)
+    if (isEnded(operation)) return
+    lifecycle.note('orphan', note)
+    try {
+      await this.#put(operation.id, message)
+    } catch (error) {
+      if (toGatewayError(error).code === 'ERR_STORE_UNAVAILABLE') throw error
+      lifecycle.error(error)
+    }
   }
 
   /** Counts what is of nobody here. */
-  noteForeign(id: string, { type, reply }: EventMessage, { isDirect }: Delivery): void {
+  noteForeign(id: string, { type, reply }: EventMessage, { isDirect, isForSeveral }: Delivery): void {
     const { lifecycle, transport, settings } = this.#parts
     lifecycle.note('foreign', { id, type })
-    if (transport.isSelective !== true || isDirect || this.#hasWarned || type === '' || reply !== undefined) return
+    const isTelling = transport.isSelective === true && !isDirect && !isForSeveral && type !== '' && reply === undefined
+    if (!isTelling || this.#hasWarned) return
     this.#hasWarned = true
     const text = `${type} is no result of any command here, nor is its operation in this store. Does a service with another store have the same name, "${settings.service}"? Each would take results of the other: give it one of its own (option service).`
     lifecycle.error(new GatewayError('ERR_CONFIG', text))
   }
 
-  /** Records those for which an operation, or an instance with its command, is there by now. To be called often. */
+  /**
+   * Records those for which an operation, or an instance with its command, is there by now. To be called every second; it
+   * looks every five, and goes on at once where more are left than it could look at in its time.
+   */
   async adopt(record: (message: EventMessage) => Promise<Settlement>): Promise<void> {
-    const { store, settings } = this.#parts
-    const now = settings.clock.monotonic()
-    if (now - this.#adoptedAt < ADOPT_EVERY_MS) return
-    this.#adoptedAt = now
-    const page = await store.records.list(PREFIX, { after: this.#after, limit: PAGE })
-    this.#after = page.length < PAGE ? '' : (page.at(-1)?.key ?? '')
-    for (const { key, value } of page) {
+    const { clock } = this.#parts.settings
+    const now = clock.monotonic()
+    if (now < this.#nextLook) return
+    this.#nextLook = now + LOOK_EVERY_MS
+    let isMore = true
+    while (isMore && clock.monotonic() < now + LOOK_MS) isMore = await this.#adoptPage(record)
+    if (isMore) this.#nextLook = now
+  }
+
+  async #adoptPage(record: (message: EventMessage) => Promise<Settlement>): Promise<boolean> {
+    const page = await this.#parts.store.records.list(PREFIX, { after: this.#after, limit: PAGE })
+    const isMore = page.length === PAGE
+    const last = page.at(-1)?.key ?? ''
+    const operations = new Map<string, StoredRecord[]>()
+    for (const kept of page) {
+      const [id = ''] = kept.key.slice(PREFIX.length).split('/', 1)
+      operations.set(id, [...(operations.get(id) ?? []), kept])
+    }
+    await Promise.all([...operations.values()].map((several) => this.#adoptInOrder(several, record)))
+    this.#after = isMore ? last : ''
+    return isMore
+  }
+
+  async #adoptInOrder(
+    several: readonly StoredRecord[],
+    record: (message: EventMessage) => Promise<Settlement>,
+  ): Promise<void> {
+    for (const { key, value } of several) {
       const message = fromRecord(value)
       if (!(await this.#isExpected(message)) || (await record(message)) === 'requeue') continue
-      await store.records.delete(key)
+      await this.#parts.store.records.delete(key)
     }
+  }
+
+  /** The first of a type counts, as it would have for the operation; the values of a list all do. */
+  async #put(id: string, { body, ...envelope }: EventMessage): Promise<void> {
+    const value = Buffer.from(JSON.stringify({ ...envelope, body: Buffer.from(body).toString('base64') }))
+    const key = `${PREFIX}${id}/${envelope.reply === undefined ? envelope.type : envelope.id}`
+    await this.#parts.store.records.put({ key, value, ttlMs: TTL_MS, ifVersion: 0 })
   }
 
   async #isExpected(message: EventMessage): Promise<boolean> {

@@ -102,8 +102,8 @@ export class Results {
    * Reads a copy that nobody else will see, and that is never sent again: it is looked up once, and what the store cannot
    * take for now is tried again until it does, while the operation runs. Never rejects.
    */
-  recordAlone(message: EventMessage, { isDirect }: Delivery): Promise<Settlement | undefined> {
-    const record = () => this.record(message, { attempt: LOOK_UPS, isDirect })
+  recordAlone(message: EventMessage, delivery: Delivery): Promise<Settlement | undefined> {
+    const record = () => this.record(message, { ...delivery, attempt: LOOK_UPS })
     const isOver = () => hasEnded(this.#parts, normaliseId(message.correlationId) ?? '').catch(() => false)
     return this.#tries.until(record, isOver).catch(this.#report)
   }
@@ -154,34 +154,32 @@ export class Results {
 
   // A chain instead of an async function, here and on the way to the store: every result comes through, and the frame
   // of an async function takes four times the memory.
-  #recordResult(id: string, message: EventMessage, { attempt }: Delivery): Promise<Settlement> {
+  #recordResult(id: string, message: EventMessage, delivery: Delivery): Promise<Settlement> {
     return this.#complete(id, message).then((settled) => {
       // Its operation has failed, or had ended before; whoever looks for the cause finds it among the dead letters.
       if (isMalformed(settled)) return 'park'
-      return settled?.verdict === 'won' ? 'ack' : this.#recordOther(id, message, { attempt, settled })
+      return settled?.verdict === 'won' ? 'ack' : this.#recordOther(message, delivery, settled)
     })
   }
 
   /** A result that ended nothing. */
-  async #recordOther(
-    id: string,
-    message: EventMessage,
-    { attempt, settled }: { readonly attempt: number; readonly settled: Settled | Joined | undefined },
-  ): Promise<Settlement> {
+  async #recordOther(message: EventMessage, delivery: Delivery, settled: Settled | Joined | undefined) {
+    const id = normaliseId(message.correlationId) ?? ''
     if (settled === undefined) {
-      if (attempt < LOOK_UPS) return 'requeue'
+      if (delivery.attempt < LOOK_UPS) return 'requeue'
       // A record is there before its request is published, so what a store of one's own does not know is not ours.
-      if (this.#parts.storeKind === 'own') this.#note('foreign', id, message)
-      else await this.#orphans.keep(id, message)
-    } else if (settled.verdict === 'foreign') await this.#orphans.keepUnexpected(settled.operation, message)
-    else if (settled.verdict in NOTES) this.#note(NOTES[settled.verdict as keyof typeof NOTES], id, message)
+      if (this.#parts.storeKind === 'own' || delivery.isForSeveral) this.#note('foreign', id, message)
+      else await this.#orphans.keepUnknown(id, message)
+    } else if (settled.verdict === 'foreign') {
+      await this.#orphans.keepUnexpected(settled.operation, message, delivery)
+    } else if (settled.verdict in NOTES) this.#note(NOTES[settled.verdict as keyof typeof NOTES], id, message)
     return 'ack'
   }
 
   async #recordUndeclared(id: string, message: EventMessage, delivery: Delivery): Promise<Settlement> {
     const operation = await this.#parts.store.get(id)
     if (operation === undefined) this.#orphans.noteForeign(id, message, delivery)
-    else await this.#orphans.keepUnexpected(operation, message)
+    else await this.#orphans.keepUnexpected(operation, message, delivery)
     return 'ack'
   }
 

@@ -49,6 +49,8 @@ export interface Delivery {
    * correlation id come in the order in which they were sent. Only with the reading `own`.
    */
   readonly isDirect?: boolean | undefined
+  /** True when other readers of this process get it as well: what one does not know may be for another. */
+  readonly isForSeveral?: boolean | undefined
 }
 
 /** Gets each message; a rejection means `requeue`, no value means `ack`. Only shared readings are settled. */

@@ -42,10 +42,14 @@ export class DirectReplies {
     return { caughtUp: Promise.resolve(), close }
   }
 
+  #areSeveral(kind: Reading['kind']): boolean {
+    return [...this.#listeners].filter((each) => each.kind === kind).length > 1
+  }
+
   async #hand(listener: Listener, message: EventMessage): Promise<void> {
     for (let attempt = 1; listener.isOpen && attempt <= ATTEMPTS; attempt += 1) {
       try {
-        const settlement = await listener.onMessage(message, { attempt })
+        const settlement = await listener.onMessage(message, { attempt, isForSeveral: this.#areSeveral(listener.kind) })
         if (settlement !== 'requeue') return
       } catch {
         // An error means the same as requeue.

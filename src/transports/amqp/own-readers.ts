@@ -3,10 +3,12 @@ import type { Delivery, MessageHandler, Reader } from '../../core/transport.js'
 
 type Queue = Pick<Reader, 'caughtUp' | 'close'>
 
-/** Whoever has a queue, and the types of results that its gateway declares. */
-interface User {
+/** Whoever has a queue, and the types of results that it has asked for. */
+export interface OwnUser {
   readonly handler: MessageHandler
   readonly types: ReadonlySet<string>
+  /** Whether requests name this queue. */
+  isNamed(): boolean
 }
 
 /**
@@ -15,16 +17,16 @@ interface User {
  * on being read, as answers may be on their way to it, until the last one leaves.
  */
 export class OwnReaders {
-  readonly #users = new Map<Queue, User>()
+  readonly #users = new Map<Queue, OwnUser>()
   readonly #left: Queue[] = []
-  /** The handler of the one that is alone, as most are. */
-  #only: User | undefined
+  /** The one that is alone, as most are. */
+  #only: OwnUser | undefined
 
   /** Gives the reader of somebody who has such a queue. */
-  join(queue: Queue, handler: MessageHandler, types: ReadonlySet<string>): Reader {
-    this.#users.set(queue, { handler, types })
+  join(queue: Queue, user: OwnUser): Reader {
+    this.#users.set(queue, user)
     this.#count()
-    return { caughtUp: queue.caughtUp, close: () => this.#leave(queue) }
+    return { caughtUp: queue.caughtUp, close: () => this.#leave(queue, user) }
   }
 
   /** Hands on what has come to a queue by the type of the event, as it has come to each of the others. */
@@ -32,22 +34,29 @@ export class OwnReaders {
     return this.#users.get(queue)?.handler(message, delivery) ?? DONE
   }
 
-  /** Hands on what was sent to a queue by its name. */
+  /**
+   * Hands on an event that was sent to a queue by its name, to those who have asked for its type. Recorders have asked
+   * for the same types: of another one, such as a slip of the pen, this is the only copy, and it is for all.
+   */
+  deliverTyped(type: string, message: EventMessage, delivery: Delivery): ReturnType<MessageHandler> {
+    if (this.#only?.types.has(type)) return this.#only.handler(message, delivery)
+    const users = [...this.#users.values()].filter(({ types }) => types.has(type))
+    return users.length > 0 ? toEach(users, message, delivery) : this.deliverToAll(message, delivery)
+  }
+
+  /** Hands on what was sent to nobody but a queue, and may be for any of them. */
   deliverToAll(message: EventMessage, delivery: Delivery): ReturnType<MessageHandler> {
-    if (this.#only !== undefined) return this.#only.handler(message, delivery)
-    return Promise.all([...this.#users.values()].map(({ handler }) => handler(message, delivery))).then(ignore)
+    const direct = { ...delivery, isDirect: true }
+    if (this.#only !== undefined) return this.#only.handler(message, direct)
+    return toEach([...this.#users.values()], message, { ...direct, isForSeveral: true })
   }
 
-  /** Whether a type is declared by any of them, so that their recorders have asked for it. */
-  declares(type: string): boolean {
-    if (this.#only !== undefined) return this.#only.types.has(type)
-    return [...this.#users.values()].some(({ types }) => types.has(type))
-  }
-
-  async #leave(queue: Queue): Promise<void> {
+  /** Answers may be on their way to a queue that was named, but to no other. */
+  async #leave(queue: Queue, user: OwnUser): Promise<void> {
     if (!this.#users.delete(queue)) return
     this.#count()
-    this.#left.push(queue)
+    if (this.#users.size > 0 && user.isNamed()) this.#left.push(queue)
+    else await queue.close()
     if (this.#users.size > 0) return
     await Promise.all(this.#left.splice(0).map((each) => each.close()))
   }
@@ -59,5 +68,9 @@ export class OwnReaders {
 }
 
 const DONE = Promise.resolve(undefined)
+
+function toEach(users: readonly OwnUser[], message: EventMessage, delivery: Delivery): ReturnType<MessageHandler> {
+  return Promise.all(users.map(({ handler }) => handler(message, delivery))).then(ignore)
+}
 
 function ignore(): undefined {}

@@ -183,10 +183,8 @@ export class QueueReader implements Part, Reader {
       return
     }
     if (event.isUnreadable) count('poison')
-    // Only answers to the queue itself come through the default exchange; recorders get a copy of all others.
-    const delivery = { attempt: attemptOf(message), isDirect: message.fields.exchange === '' }
     try {
-      onMessage(event, delivery, message.fields).then(done, done)
+      onMessage(event, { attempt: attemptOf(message) }, message.fields).then(done, done)
     } catch {
       done()
     }
@@ -223,7 +221,7 @@ export class QueueReader implements Part, Reader {
     }
     let settlement: Settlement
     try {
-      settlement = (await onMessage(event, { attempt, isDirect: false }, message.fields)) ?? 'ack'
+      settlement = (await onMessage(event, { attempt }, message.fields)) ?? 'ack'
     } catch {
       return 'requeue'
     }

@@ -6,6 +6,7 @@ import { lingersMs, notAlone, whenAlone } from './alone.js'
 import type { AmqpChannel, AmqpMessage } from './client.js'
 import { KeptReader } from './kept.js'
 import { markerContent, markerId } from './marker.js'
+import type { OwnUser } from './own-readers.js'
 import { startOf } from './place.js'
 import { type QueueHandler, QueueReader, type Source } from './reader.js'
 import { ReplayReader } from './replay.js'
@@ -39,9 +40,7 @@ async function readQueues({ subscription, onMessage }: Wanted, running: Running,
   const deliver: QueueHandler = (message, delivery, { exchange, routingKey }) => {
     if (exchange === '') return running.own.deliverToAll(message, delivery)
     if (!routingKey.startsWith(address)) return running.own.deliver(reader, message, delivery)
-    // Recorders are bound to declared types: of another one, such as a slip of the pen, this is the only copy.
-    const isDirect = !running.own.declares(routingKey.slice(address.length))
-    return running.own.deliverToAll(message, isDirect ? { ...delivery, isDirect } : delivery)
+    return running.own.deliverTyped(routingKey.slice(address.length), message, delivery)
   }
   const reader: QueueReader = new QueueReader({
     ...{ sources, isOwn, onMessage: isOwn ? deliver : onMessage, count },
@@ -59,7 +58,8 @@ async function readQueues({ subscription, onMessage }: Wanted, running: Running,
     },
   })
   // Before anything can come.
-  const made: Reader = isOwn ? running.own.join(reader, onMessage, awaited) : reader
+  const user: OwnUser = { handler: onMessage, types: awaited, isNamed: () => isNamed(sources, running) }
+  const made: Reader = isOwn ? running.own.join(reader, user) : reader
   try {
     await running.reading.add(reader)
   } catch (error) {
@@ -70,6 +70,11 @@ async function readQueues({ subscription, onMessage }: Wanted, running: Running,
   if (channel === 'results' && isOwn === (settings.replyTo === 'own'))
     for (const { queue } of sources) running.replyTo.add(queue)
   return made
+}
+
+function isNamed(sources: readonly Source[], { replyTo }: Running): boolean {
+  const [named] = replyTo
+  return sources.some(({ queue }) => queue === named)
 }
 
 function sourcesOf({ channel, types, reading }: Wanted['subscription'], { topology }: Shared): readonly Source[] {

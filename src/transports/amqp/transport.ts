@@ -70,7 +70,8 @@ export class RabbitTransport implements AmqpTransport {
 
   /** By the bindings of their queue; those of the option are patterns. */
   get isSelective(): boolean {
-    return this.#shared.settings.results.keys === undefined
+    const { results, replies } = this.#shared.settings
+    return results.keys === undefined && replies !== 'direct'
   }
 
   writtenBytesOf(request: EventMessage): number {

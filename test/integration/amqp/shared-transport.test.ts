@@ -15,7 +15,7 @@ afterEach(async () => {
 afterAll(() => (missing === undefined ? client.cleanUp() : undefined))
 
 /** A worker that knows only the address in a request, and takes its time. */
-async function startWorker(queue: string, delayMs: number) {
+async function startWorker(queue: string, delayMs: number, type = 'A::Done') {
   const connection = await amqplib.connect(AMQP_URL)
   ends.push(() => connection.close())
   const channel = await connection.createChannel()
@@ -23,7 +23,7 @@ async function startWorker(queue: string, delayMs: number) {
   await channel.consume(queue, (message) => {
     if (message === null) return
     const { replyTo, correlationId } = message.properties
-    const answer = () => channel.sendToQueue(replyTo, Buffer.from('1'), { correlationId, type: 'A::Done' })
+    const answer = () => channel.sendToQueue(replyTo, Buffer.from('1'), { correlationId, type })
     setTimeout(answer, delayMs)
     channel.ack(message)
   })
@@ -59,27 +59,76 @@ describe.skipIf(missing !== undefined)('gateways on one transport over RabbitMQ'
     expect(await other.ask()).toMatchObject({ kind: 'completed' })
   })
 
-  it.each([
-    ['that keep nothing', 'none' as const],
-    ['each with a store of its own', undefined],
-  ])('FM-C19 of different commands, %s, get what workers of this package answer', async (_, store) => {
-    const options = { url: AMQP_URL, prefix: uniquePrefix(), client }
-    const transport = amqp(options)
-    const open = async (name: string) => {
-      const gateway = createGateway({ transport, waitMs: 5000, ...(store && { store }) })
+  /** Of different services and commands, answered by a worker of this package, or by one that knows only the address. */
+  async function startTwo(stores: readonly (Store | 'none' | undefined)[], more: object, isPlain: boolean) {
+    const prefix = uniquePrefix()
+    const names = ['A', 'B']
+    const routes = Object.fromEntries(names.map((name) => [`${name}::Asked`, { key: `${prefix}.${name}` }]))
+    const options = { url: AMQP_URL, prefix, client, ...(isPlain && { requests: { routes } }) }
+    if (isPlain) for (const name of names) await startWorker(`${prefix}.${name}`, 0, `${name}::Done`)
+    else {
+      const worker = createWorker({ transport: amqp(options) })
+      ends.push(() => worker.close())
+      for (const name of names) worker.handle(`${name}::Asked`, () => ({ type: `${name}::Done`, data: name }))
+      await worker.start()
+    }
+    const transport = amqp({ ...options, ...more })
+    const open = async (name: string, store: Store | 'none' | undefined) => {
+      const service = `service-${name}`
+      const gateway = createGateway({ transport, service, waitMs: 5000, ...(store && { store }) })
       const command = gateway.command({ publish: `${name}::Asked`, outcomes: { [`${name}::Done`]: 'succeeded' } })
+      const errors: unknown[] = []
+      gateway.on('error', (error) => errors.push(error))
       await gateway.start()
       ends.push(() => gateway.close())
-      return { gateway, ask: () => command.request({}) }
+      return { gateway, errors, ask: () => command.request({}) }
     }
-    const worker = createWorker({ transport: amqp(options) })
-    ends.push(() => worker.close())
-    for (const name of ['A', 'B']) worker.handle(`${name}::Asked`, () => ({ type: `${name}::Done`, data: name }))
-    await worker.start()
-    const [one, other] = [await open('A'), await open('B')] as const
-    for (const { ask } of [other, one, other]) expect(await ask()).toMatchObject({ kind: 'completed' })
-    await one.gateway.close()
+    return [await open('A', stores[0]), await open('B', stores[1])] as const
+  }
+
+  const one = memoryStore()
+  it.each([
+    ['that keep nothing', ['none', 'none'] as const, {}, false],
+    ['each with a store of its own', [undefined, undefined], {}, false],
+    ['each with a store that is given', [memoryStore(), memoryStore()], {}, false],
+    ['with direct replies', [undefined, undefined], { replies: 'direct' }, false],
+    ['with workers that know only an address', [memoryStore(), memoryStore()], {}, true],
+    ['with one store, and workers that know only an address', [one, one], {}, true],
+  ])('FM-C19 of different services, %s, get their answers, and report none', async (...[, stores, more, isPlain]) => {
+    const [first, other] = await startTwo(stores, more, isPlain)
+    for (const { ask } of [other, first, other]) expect(await ask()).toMatchObject({ kind: 'completed' })
+    await first.gateway.close()
     expect(await other.ask()).toMatchObject({ kind: 'completed' })
-    expect([one, other].map(({ gateway }) => gateway.counters.orphan)).toEqual([0, 0])
+    expect([first, other].map(({ gateway, errors }) => [errors, gateway.counters.orphan])).toEqual([
+      [[], 0],
+      [[], 0],
+    ])
+  })
+
+  it('those that come and go leave no queue behind to which nobody answers', async () => {
+    const transport = amqp({ url: AMQP_URL, prefix: uniquePrefix(), client })
+    const own = () => [...client.queues].filter((queue) => queue.includes('-own-'))
+    const before = own().length
+    const open = async () => {
+      const gateway = createGateway({ transport })
+      await gateway.start()
+      return gateway
+    }
+    const first = await open()
+    ends.push(() => first.close())
+    for (let count = 0; count < 3; count += 1) await (await open()).close()
+    const made = own().slice(before)
+    expect(made).toHaveLength(4)
+    const connection = await amqplib.connect(AMQP_URL)
+    ends.push(() => connection.close())
+    const isThere = async (queue: string) => {
+      const channel = await connection.createChannel()
+      channel.on('error', () => {})
+      return channel.checkQueue(queue).then(
+        () => true,
+        () => false,
+      )
+    }
+    expect(await Promise.all(made.map(isThere))).toEqual([true, false, false, false])
   })
 })

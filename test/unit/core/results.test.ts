@@ -1,6 +1,7 @@
 import { createGateway, memoryStore } from 'respond-async'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { z } from 'zod'
+import { GatewayError } from '../../../src/core/errors.js'
 import type { EventInit, EventMessage } from '../../../src/core/event.js'
 import { SEQUENCE_HEADER } from '../../../src/core/operation.js'
 import { createFakeClock } from '../../../src/testing/fake-clock.js'
@@ -293,6 +294,55 @@ describe('results: the shared copy', () => {
     expect(await orphansOf(running)).toMatchObject([{ type: 'Tld' }])
     expect(newer.counters.orphan).toBe(0)
     await newer.close()
+  })
+
+  it('FM-P6 keeps as many of a command that it does not have as come, and one that has it records them all', async () => {
+    const running = await openRunning()
+    const { store, clock, message, request, transport } = running
+    const ids = Array.from({ length: 1500 }, (_, at) => `op-${at}`)
+    for (const id of ids) {
+      await store.create({ id, command: 'Tell', ttlMs: 60_000, retentionMs: 60_000, request: request as EventMessage })
+      // Again, as a broker may deliver it: it is kept once.
+      for (let time = 0; time < 2; time += 1)
+        expect(await transport.deliver('shared', message({ correlationId: id, type: 'Told' }))).toBe('ack')
+    }
+    expect(await orphansOf(running)).toHaveLength(1500)
+    const newer = createGateway({ clock, store, transport: directTransport() })
+    newer.command({ publish: 'Tell', outcomes: { Told: 'succeeded' } })
+    await newer.start()
+    await clock.advance(6000)
+    expect(newer.counters.completed).toBe(1500)
+    expect(await orphansOf(running)).toEqual([])
+    await newer.close()
+  })
+
+  it('FM-P6 does not settle what may be a result of an operation before the store has taken it', async () => {
+    const running = await openRunning()
+    const { store, clock, transport, message, gateway } = running
+    const put = vi.spyOn(store.records, 'put')
+    put.mockRejectedValueOnce(new GatewayError('ERR_STORE_UNAVAILABLE', 'away'))
+    let settlement: unknown
+    void transport.deliver('shared', message({ type: 'Other' })).then((given) => {
+      settlement = given
+    })
+    await clock.flush()
+    expect([settlement, await orphansOf(running)]).toEqual([undefined, []])
+    await clock.advance(1000)
+    expect(settlement).toBe('ack')
+    expect(await orphansOf(running)).toHaveLength(1)
+    // What the store will not take the next time either is told, and stops nothing.
+    put.mockRejectedValueOnce(new GatewayError('ERR_STORE_FULL', 'full'))
+    expect(await transport.deliver('shared', message({ type: 'Another' }))).toBe('ack')
+    expect(gateway.counters.error).toBe(3)
+  })
+
+  it('says so when more results than it keeps have ids of no operation', async () => {
+    const running = await openRunning()
+    const { transport, message, errors } = running
+    for (let at = 0; at < 1010; at += 1) await transport.deliver('shared', message({ correlationId: `no-${at}` }), 3)
+    expect(await orphansOf(running)).toHaveLength(1000)
+    const text = expect.stringMatching(/^More than 1000 results in an hour have ids of no operation/)
+    expect(errors).toMatchObject([{ code: 'ERR_UNEXPECTED_RESULT', message: text }])
   })
 
   it.each<[string, Partial<EventInit>]>([
