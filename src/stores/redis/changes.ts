@@ -20,6 +20,10 @@ export interface ChangesOptions {
   read(id: string): Promise<Operation | undefined>
 }
 
+/** How long the log is kept without a poll: so long, or so many intervals. */
+const KEPT_MS = 10_000
+const KEPT_POLLS = 4
+
 /**
  * Tells listeners of changes: of this store's own at once and with the operation, of those of others as their messages
  * come. Messages that are lost while there is no connection to hear them on are made up for by asking once there is.
@@ -112,28 +116,37 @@ export class Changes {
   /** Reads the log that the scripts keep while somebody polls. */
   async #startPolling(): Promise<() => void> {
     let last = (await this.#poll('')).last
-    let isGap = false
+    let hasFailed = false
     const timer = setInterval(() => {
       // What fails is tried again; that the connection is down is told by the calls that need it.
       const heard = this.#poll(last).then((page) => {
         last = page.last
         for (const text of page.texts) this.#hear(text)
-        // The log is kept only while somebody polls.
-        if (isGap) this.#ask()
-        isGap = false
+        if (hasFailed || page.isGap) this.#ask()
+        hasFailed = false
       })
       heard.catch(() => {
-        isGap = true
+        hasFailed = true
       })
     }, this.#options.pollEveryMs)
     timer.unref()
     return () => clearInterval(timer)
   }
 
-  async #poll(after: string): Promise<{ readonly last: string; readonly texts: readonly string[] }> {
-    const [last = '', ...texts] = (await this.#options.scripts.run(POLL, [after])) as string[]
-    return { last, texts }
+  async #poll(after: string): Promise<Page> {
+    const keptMs = Math.max(KEPT_MS, KEPT_POLLS * this.#options.pollEveryMs)
+    const answer = (await this.#options.scripts.run(POLL, [after, String(keptMs)])) as string[]
+    const [isGap, last = '', ...texts] = answer
+    return { isGap: isGap === '1', last, texts }
   }
+}
+
+/** What one poll has brought. */
+interface Page {
+  /** The log is kept only while somebody polls, and only so much of it: something may be missing. */
+  readonly isGap: boolean
+  readonly last: string
+  readonly texts: readonly string[]
 }
 
 /** Who changed which operations; nothing where the text does not say that. */

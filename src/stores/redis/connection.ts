@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { GatewayError } from '../../core/errors.js'
-import { within } from '../../core/in-time.js'
-import { isDenied, isReply } from './errors.js'
+import { isReply } from './errors.js'
+import type { SubscribeOptions } from './second.js'
 
 /** A part of a command. */
 export type Argument = string | Buffer
@@ -27,24 +27,6 @@ export interface RedisConnection {
   close(): void
   /** Listens to a channel on a connection of its own, which the client restores by itself; nothing where it has none. */
   subscribe(channel: string, options: SubscribeOptions): Promise<(() => void) | undefined>
-}
-
-/** How a channel is listened to. */
-export interface SubscribeOptions {
-  readonly timeoutMs: number
-  onMessage(text: string): void
-  /** Told each time the connection has been lost and listens again. */
-  onGap(): void
-}
-
-/** A second connection, as it is being opened. */
-export interface Second {
-  subscribe(): Promise<unknown>
-  close(): void
-  /** Calls back with what the client reports. */
-  onError(listener: (error: Error) => void): void
-  /** Calls back each time the client has a connection that listens again. */
-  onAgain(listener: () => void): void
 }
 
 const AUTH = /^(?:WRONGPASS|NOAUTH|ERR (?:invalid password|AUTH|Client sent AUTH))/i
@@ -86,33 +68,13 @@ export async function connect(connection: RedisConnection, timeoutMs: number): P
   throw explain(connection.lastError ?? failure?.error, timeoutMs)
 }
 
-/**
- * Opens a second connection, and gives what closes it. Clients try for ever, or say only that it was closed.
- * @throws GatewayError as `connect` does.
- */
-export async function openSecond(second: Second, { timeoutMs, onGap }: SubscribeOptions): Promise<() => void> {
-  const { subscribe, close, onError, onAgain } = second
-  let last: unknown
-  onError((error) => {
-    last = error
-  })
-  try {
-    await within(subscribe(), { ms: timeoutMs, late: () => new Error(`not within ${timeoutMs} ms`) })
-    onAgain(onGap)
-    return close
-  } catch (error) {
-    close()
-    if (isDenied(error)) throw error
-    throw explain(last ?? error, timeoutMs, 'Redis takes no second connection, on which changes are heard')
-  }
-}
-
 /** ioredis says of a database that is not there, and then goes on in another one. */
 export function refuseDatabase({ lastError }: RedisConnection): void {
   if (isReply(lastError) && lastError.message.includes('DB index')) throw explain(lastError, 0)
 }
 
-function explain(cause: unknown, timeoutMs: number, trouble = 'Redis cannot be reached'): GatewayError {
+/** What a client says of a connection that has not come about, with the option. */
+export function explain(cause: unknown, timeoutMs: number, trouble = 'Redis cannot be reached'): GatewayError {
   const why =
     cause instanceof Error && cause.message !== '' ? `: ${withoutDot(cause.message)}` : ` within ${timeoutMs} ms`
   const details = { cause, outcome: 'not-accepted' } as const

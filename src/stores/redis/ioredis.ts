@@ -1,11 +1,5 @@
-import {
-  type Argument,
-  openSecond,
-  type RedisConnection,
-  type Second,
-  type SendOptions,
-  type SubscribeOptions,
-} from './connection.js'
+import type { Argument, RedisConnection, SendOptions } from './connection.js'
+import { type Second, SecondConnection, type SubscribeOptions } from './second.js'
 
 /** What the store uses of a client of ioredis. */
 export interface IoredisClient {
@@ -23,6 +17,7 @@ export interface IoredisClient {
 export interface IoredisSubscriber {
   connect(): Promise<void>
   disconnect(): void
+  ping(): Promise<unknown>
   subscribe(channel: string): Promise<unknown>
   on(event: 'error', listener: (error: Error) => void): unknown
   on(event: 'message', listener: (channel: string, text: string) => void): unknown
@@ -59,17 +54,21 @@ export class IoredisConnection implements RedisConnection {
   }
 
   async subscribe(channel: string, options: SubscribeOptions) {
-    const subscriber = this.#client.duplicate?.({ lazyConnect: true, autoResubscribe: true })
-    if (subscriber === undefined) return undefined
-    subscriber.on('message', (_channel, text) => options.onMessage(text))
-    const second: Second = {
+    if (this.#client.duplicate === undefined) return undefined
+    return new SecondConnection(() => this.#second(channel, options), options).open()
+  }
+
+  #second(channel: string, { onMessage }: SubscribeOptions): Second {
+    const subscriber = this.#client.duplicate?.({ lazyConnect: true, autoResubscribe: true }) as IoredisSubscriber
+    subscriber.on('message', (_channel, text) => onMessage(text))
+    return {
       subscribe: () => subscriber.connect().then(() => subscriber.subscribe(channel)),
       close: () => subscriber.disconnect(),
+      ping: () => subscriber.ping(),
       onError: (listener) => void subscriber.on('error', listener),
       // It is ready before it has subscribed again; who asks for the same once more hears when that is done.
       onAgain: (listener) =>
         void subscriber.on('ready', () => void subscriber.subscribe(channel).then(listener, () => {})),
     }
-    return openSecond(second, options)
   }
 }

@@ -1,13 +1,6 @@
-import {
-  type Argument,
-  becomesReady,
-  openSecond,
-  type RedisConnection,
-  type Second,
-  type SendOptions,
-  type SubscribeOptions,
-} from './connection.js'
+import { type Argument, becomesReady, type RedisConnection, type SendOptions } from './connection.js'
 import { isReply } from './errors.js'
+import { type Second, SecondConnection, type SubscribeOptions } from './second.js'
 
 /** What the store uses of a client of node-redis, the package `redis`. */
 export interface NodeRedisClient {
@@ -25,6 +18,7 @@ export interface NodeRedisClient {
 export interface NodeRedisSubscriber {
   connect(): Promise<unknown>
   destroy(): void
+  ping(): Promise<unknown>
   subscribe(channel: string, listener: (text: string) => void): Promise<unknown>
   on(event: 'error', listener: (error: Error) => void): unknown
   on(event: 'ready', listener: () => void): unknown
@@ -73,16 +67,19 @@ export class NodeRedisConnection implements RedisConnection {
   }
 
   async subscribe(channel: string, options: SubscribeOptions) {
-    const subscriber = this.#client.duplicate?.()
-    if (subscriber === undefined) return undefined
-    const second: Second = {
-      subscribe: () =>
-        subscriber.connect().then(() => subscriber.subscribe(channel, (text) => options.onMessage(text))),
+    if (this.#client.duplicate === undefined) return undefined
+    return new SecondConnection(() => this.#second(channel, options), options).open()
+  }
+
+  #second(channel: string, { onMessage }: SubscribeOptions): Second {
+    const subscriber = this.#client.duplicate?.() as NodeRedisSubscriber
+    return {
+      subscribe: () => subscriber.connect().then(() => subscriber.subscribe(channel, (text) => onMessage(text))),
       close: () => subscriber.destroy(),
+      ping: () => subscriber.ping(),
       onError: (listener) => void subscriber.on('error', listener),
       // It has subscribed again before it is ready.
       onAgain: (listener) => void subscriber.on('ready', listener),
     }
-    return openSecond(second, options)
   }
 }

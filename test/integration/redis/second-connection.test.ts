@@ -1,9 +1,17 @@
 import { once } from 'node:events'
-import { type AddressInfo, connect, createServer, type Server } from 'node:net'
+import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
 import { afterEach, describe, expect, it } from 'vitest'
 import { redis } from '../../../src/stores/redis/index.js'
 import { until } from '../../../src/testing/contract.js'
-import { freshPrefix, LIBRARIES, missingRedis, REDIS_URL, RedisStores } from '../../support/redis/clients.js'
+import {
+  freshPrefix,
+  LIBRARIES,
+  makeIoredis,
+  missingRedis,
+  REDIS_URL,
+  RedisStores,
+  removeKeys,
+} from '../../support/redis/clients.js'
 import { newOperation, resultOf } from '../../support/redis/operations.js'
 import { missingServer, startRedis, tell } from '../../support/redis/own-server.js'
 
@@ -44,6 +52,92 @@ describe.skipIf(missing)(`a Redis that takes one connection${missing ? ` (skippe
       end()
     })
   }
+})
+
+describe.skipIf(missing)(`a second connection that falls silent${missing ? ` (skipped: ${missing})` : ''}`, () => {
+  /** A way to the server that carries nothing more on each connection but the first once it is told to. */
+  async function openWay() {
+    const { hostname, port } = new URL(REDIS_URL)
+    const later: (() => void)[] = []
+    const sockets = new Set<Socket>()
+    const way = createServer((socket) => {
+      const server = connect(Number(port || 6379), hostname)
+      for (const end of [socket, server]) {
+        sockets.add(end)
+        end.on('error', () => {})
+      }
+      if (sockets.size > 2) later.push(() => void [socket.unpipe(), server.unpipe(), socket.pause(), server.pause()])
+      socket.pipe(server).pipe(socket)
+      socket.on('close', () => server.destroy())
+    })
+    way.listen(0, '127.0.0.1')
+    await once(way, 'listening')
+    return {
+      address: `redis://127.0.0.1:${(way.address() as AddressInfo).port}`,
+      silence: () => {
+        for (const step of later.splice(0)) step()
+      },
+      close: () => {
+        way.close()
+        for (const socket of sockets) socket.destroy()
+      },
+    }
+  }
+
+  it('FM-D7 is replaced by another one, and what changed meanwhile is told then', async () => {
+    const works = Object.entries(LIBRARIES).map(async ([library, makeClient]) => {
+      const way = await openWay()
+      const prefix = freshPrefix()
+      const [watching, writing] = [makeClient(way.address), makeClient(REDIS_URL)]
+      const [waiting, other] = [redis({ client: watching.client, prefix }), redis({ client: writing.client, prefix })]
+      try {
+        await Promise.all([waiting.start(), other.start()])
+        const heard: string[] = []
+        await waiting.watch?.((id) => heard.push(id))
+        const inits = [newOperation(), newOperation()] as const
+        for (const init of inits) await waiting.create(init)
+        way.silence()
+        await other.complete(inits[0].id, resultOf('r'))
+        await until(() => heard.includes(inits[0].id), 20_000)
+        await other.complete(inits[1].id, resultOf('r'))
+        await until(() => heard.includes(inits[1].id), 2000)
+        return library
+      } finally {
+        await Promise.all([waiting.close(), other.close()])
+        for (const end of [watching.end, writing.end, way.close]) end()
+        await removeKeys(prefix)
+      }
+    })
+    expect(await Promise.all(works)).toEqual(Object.keys(LIBRARIES))
+  }, 40_000)
+})
+
+describe.skipIf(missing)(`a log of changes that was not kept${missing ? ` (skipped: ${missing})` : ''}`, () => {
+  it.each([
+    ['as nobody polled for too long', (prefix: string) => ['DEL', `${prefix}polled`]],
+    ['as there was too much in it', (prefix: string) => ['XTRIM', `${prefix}log`, 'MAXLEN', '1']],
+  ])('is made up for by asking: %s', async (_, forget) => {
+    const prefix = freshPrefix()
+    const { client, end } = makeIoredis(REDIS_URL)
+    const store = redis({ client: Object.assign(client, { duplicate: undefined }), prefix, pollEveryMs: 300 })
+    const writing = makeIoredis(REDIS_URL)
+    const other = redis({ client: writing.client, prefix })
+    await Promise.all([store.start(), other.start()])
+    const heard: string[] = []
+    await store.watch?.((id) => heard.push(id))
+    const inits = [newOperation(), newOperation(), newOperation()] as const
+    for (const init of inits) await store.create(init)
+    const [first, second, third] = inits.map(({ id }) => id) as [string, string, string]
+    await other.complete(first, resultOf('r'))
+    await until(() => heard.includes(first))
+    await tell(REDIS_URL, ...forget(prefix))
+    for (const id of [second, third]) await other.complete(id, resultOf('r'))
+    await tell(REDIS_URL, ...forget(prefix))
+    await until(() => heard.includes(second) && heard.includes(third))
+    await Promise.all([store.close(), other.close()])
+    for (const close of [end, writing.end]) close()
+    await removeKeys(prefix)
+  })
 })
 
 const noServer = missingServer()

@@ -132,9 +132,10 @@ local function announce()
   if #changed == 0 then return end
   local text = cjson.encode({SELF, changed})
   redis.pcall('PUBLISH', PREFIX .. 'changes', text)
-  if redis.call('EXISTS', PREFIX .. 'polled') == 1 then
+  local polled = redis.call('GET', PREFIX .. 'polled')
+  if polled then
     redis.call('XADD', PREFIX .. 'log', 'MAXLEN', '~', 4096, '*', 'd', text)
-    redis.call('PEXPIRE', PREFIX .. 'log', 60000)
+    redis.call('PEXPIRE', PREFIX .. 'log', math.max(60000, tonumber(polled) or 0))
   end
 end
 `

@@ -1,8 +1,9 @@
 import { afterAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import { begin, type Operation } from '../../../../src/core/operation.js'
 import { Changes } from '../../../../src/stores/redis/changes.js'
-import type { RedisConnection, SubscribeOptions } from '../../../../src/stores/redis/connection.js'
+import type { RedisConnection } from '../../../../src/stores/redis/connection.js'
 import { Scripts } from '../../../../src/stores/redis/runner.js'
+import type { SubscribeOptions } from '../../../../src/stores/redis/second.js'
 import { newOperation } from '../../../support/operations.js'
 
 const GARBAGE = [
@@ -28,7 +29,7 @@ function setup(pages?: readonly (readonly string[] | Error)[]) {
     isReady: true,
     lastError: undefined,
     sendCommand: async () => {
-      const page = left.shift() ?? ['0-9']
+      const page = left.shift() ?? ['0', '0-9']
       if (page instanceof Error) throw page
       return page
     },
@@ -71,7 +72,10 @@ describe('changes that others announce in Redis', () => {
   })
 
   it('a bad entry of the log does not take the others of its page along', async () => {
-    const { changes } = setup([['0-1'], ['0-2', ...GARBAGE, REAL]])
+    const { changes } = setup([
+      ['0', '0-1'],
+      ['0', '0-2', ...GARBAGE, REAL],
+    ])
     const heard: string[] = []
     await changes.watch((id) => heard.push(id))
     await expect.poll(() => heard, { interval: 5 }).toEqual(['one', 'two'])
@@ -99,8 +103,17 @@ describe('changes that others announce in Redis', () => {
     await changes.close()
   })
 
-  it('who polls asks after a time in which that was impossible', async () => {
-    const { changes, reads } = setup([['0-1'], new Error('no connection'), ['0-1']])
+  it.each<[string, readonly (readonly string[] | Error)[]]>([
+    ['in which that was impossible', [['0', '0-1'], new Error('no connection'), ['0', '0-1']]],
+    [
+      'in which it did not',
+      [
+        ['0', '0-1'],
+        ['1', '0-1'],
+      ],
+    ],
+  ])('who polls asks after a time %s', async (_, pages) => {
+    const { changes, reads } = setup(pages)
     const heard: string[] = []
     await changes.watch((id) => heard.push(id))
     const operation = begin(newOperation(), 1)
