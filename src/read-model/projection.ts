@@ -3,7 +3,7 @@ import { GatewayError } from '../core/errors.js'
 import { type Event, type EventMessage, toEvent } from '../core/event.js'
 import { isWellFormed } from '../core/ids.js'
 import { configError, refuseUnknown } from '../core/options.js'
-import { type SchemaMap, validateData } from '../core/schema.js'
+import { type InferEvents, type SchemaMap, validateData } from '../core/schema.js'
 
 /** Any event of a map, as a union that `event.type` narrows. */
 export type EventOf<Events> = { [Type in EventType<Events>]: Event<Type, Events[Type]> }[EventType<Events>]
@@ -57,7 +57,7 @@ const OPTIONS = ['name', 'version', 'on', 'key', 'sequence', 'gaps', 'events']
 const FUNCTIONS = ['key', 'sequence'] as const
 
 /**
- * Says how events become state.
+ * Says how events become state. With `events` their types are those of the schemas.
  * @throws GatewayError ERR_CONFIG
  * @example
  * const users = defineProjection<Events, User>({
@@ -67,22 +67,33 @@ const FUNCTIONS = ['key', 'sequence'] as const
  *   on: { UserCreated: (_, { data }) => data, UserRenamed: (user, { data }) => user && { ...user, name: data.name } },
  * })
  */
-export function defineProjection<Events extends object, State>(
+export function defineProjection<const Schemas extends SchemaMap, State>(
+  definition: ProjectionDefinition<InferEvents<Schemas>, State> & { readonly events: Schemas },
+): Projection<State>
+export function defineProjection<Events extends object = Record<string, unknown>, State = unknown>(
   definition: ProjectionDefinition<Events, State>,
-): Projection<State> {
-  const { name, version, on, gaps } = definition
+): Projection<State>
+export function defineProjection<State>(definition: ProjectionDefinition<object, State>): Projection<State> {
+  const { name, version, on, gaps, events } = definition
   refuseUnknown(definition, OPTIONS, 'A projection')
   if (!/^[A-Za-z0-9._-]{1,64}$/.test(name)) throw configError('name', name, '1 to 64 letters, digits, ".", "_", "-"')
   if (!Number.isSafeInteger(version) || version < 1) throw configError('version', version, 'a whole number from 1 on')
   if (typeof on !== 'object' || on === null || Object.keys(on).length === 0)
     throw configError('on', on, 'a table with at least one fold')
-  for (const [type, fold] of Object.entries(on))
+  for (const [type, fold] of Object.entries(on)) {
     if (typeof fold !== 'function') throw configError(`on ${type}`, fold, 'a function of state and event')
+    if (events !== undefined && !Object.hasOwn(events, type))
+      throw new GatewayError('ERR_CONFIG', `There is no schema for ${type}, which is folded; ${listOf(events)}.`)
+  }
   for (const option of FUNCTIONS)
     if (definition[option] !== undefined && typeof definition[option] !== 'function')
       throw configError(option, definition[option], 'a function of the event')
   if (gaps !== undefined && gaps !== 'wait' && gaps !== 'skip') throw configError('gaps', gaps, "'wait' or 'skip'")
   return { name, version, types: Object.keys(on), definition: definition as unknown as AnyProjection }
+}
+
+function listOf(events: SchemaMap): string {
+  return `there are: ${Object.keys(events).sort().join(', ')}`
 }
 
 /**

@@ -180,7 +180,9 @@ describe('a read model with a shared copy', () => {
       return { value }
     }
     const schema = { '~standard': { version: 1, vendor: 'test', validate } } as const
-    const users = model({ projection: usersProjection({ events: { Created: schema, Renamed: schema } }) })
+    const users = model({
+      projection: usersProjection({ events: { Created: schema, Renamed: schema, Deleted: schema } }),
+    })
     await start(users)
     await publish(
       transport,
