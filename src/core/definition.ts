@@ -104,6 +104,12 @@ export class CommandPlan {
     return [...this.#outcomes.keys()]
   }
 
+  /** The types of events that it publishes. */
+  get requestTypes(): readonly string[] {
+    const { cancel } = this.definition
+    return cancel === undefined ? [this.name] : [this.name, cancel]
+  }
+
   outcomeOf(type: string): Outcome<Event> | undefined {
     return this.#outcomes.get(type)
   }

@@ -184,7 +184,7 @@ export class CoreGateway<Events = Record<string, unknown>> implements GatewayCon
   }
 
   async #start(): Promise<void> {
-    const { transport, transportBreaker, pending, bareStore, lifecycle } = this.#parts
+    const { transport, transportBreaker, pending, bareStore, lifecycle, commands } = this.#parts
     const up = () => {
       transportBreaker.report(false)
       this.#housekeeping.readPendingAgain()
@@ -193,6 +193,7 @@ export class CoreGateway<Events = Record<string, unknown>> implements GatewayCon
     const error = (cause: unknown) => lifecycle.error(cause)
     await transport.start({ down: (cause) => transportBreaker.report(true, cause), up, repliesLost, error })
     this.#opened(() => transport.close())
+    transport.checkRequestTypes?.([...commands.values()].flatMap(({ requestTypes }) => requestTypes))
     await bareStore.start({ callTimeoutMs: this.settings.storeTimeoutMs })
     this.#opened(() => bareStore.close())
     const results = new Results(this.#parts)

@@ -144,6 +144,11 @@ export interface Transport {
    * undefined where there is nothing to ask. Requests of the type wait for it.
    */
   learnMaxBodyBytesOf?(type: string): Promise<void> | undefined
+  /**
+   * Looks, once it has started, whether there is a way for all types of request events that will be published.
+   * @throws GatewayError ERR_CONFIG that names a type for which its options give none.
+   */
+  checkRequestTypes?(types: readonly string[]): void
   /** What it wanted to check since its start, and the broker does not let this user ask. */
   readonly skippedChecks?: readonly string[] | undefined
   /** True: a group that reads results gets those types only that its members have asked for. */

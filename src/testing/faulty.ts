@@ -41,7 +41,9 @@ export function faultyStore<T extends Store>(store: T, plan: FaultPlan): T {
   return wrap(store, plan, { codes: STORE, replace: { records } })
 }
 
-const KNOWN: ReadonlySet<string | symbol> = new Set(['maxBodyBytesOf', 'writtenBytesOf', 'excessOf', 'replyAddress'])
+const KNOWN: ReadonlySet<string | symbol> = new Set([
+  ...['maxBodyBytesOf', 'writtenBytesOf', 'excessOf', 'checkRequestTypes', 'replyAddress'],
+])
 
 interface Wrapping {
   readonly codes: Codes

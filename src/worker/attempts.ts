@@ -31,6 +31,9 @@ interface Attempt {
   readonly sequences: () => number
 }
 
+/** What a handler has returned. */
+type Made = Awaited<ReturnType<Handler<AnyEvents, string>>>
+
 /** Why a request has failed; `data` when its own could be read. */
 interface Failure {
   readonly error: unknown
@@ -78,8 +81,9 @@ export class Attempts {
       } catch (error) {
         return this.fail(job, { error: toGatewayError(error, 'ERR_MALFORMED_BODY'), reason: 'invalid' })
       }
+      let made: Made
       try {
-        return { results: await this.#attempt(job, { data, attempt: delivered + count, sequences }), park: false }
+        made = await this.#attempt(job, { data, attempt: delivered + count, sequences })
       } catch (error) {
         if (waits.hasEnded('work')) throw error
         const isAway = isOutage(error)
@@ -88,7 +92,21 @@ export class Attempts {
         const delayMs = isAway ? this.#outageMs(count) : this.backoffMs(failed - 1)
         note('retry', { request, attempt: delivered + count, delayMs, error })
         await waits.pause(delayMs)
+        continue
       }
+      return this.#toAnswer(job, made, data)
+    }
+  }
+
+  /** A result that is none would be none again, and what the handler has done would be done again. */
+  async #toAnswer(job: Job, made: Made, data: unknown): Promise<Answer> {
+    const { settings, waits } = this.#parts
+    const encode = () => Promise.all([made ?? []].flat().map((event) => this.#encode(job.request, event)))
+    try {
+      return { results: await waits.until(encode, settings.timeoutMs), park: false }
+    } catch (error) {
+      if (waits.hasEnded('work')) throw error
+      return this.fail(job, { error, reason: 'error', data })
     }
   }
 
@@ -102,27 +120,28 @@ export class Attempts {
     return Math.min(Math.max(this.backoffMs(failures), OUTAGE_MS.least), OUTAGE_MS.most)
   }
 
-  #attempt({ request, handling }: Job, { data, attempt, sequences }: Attempt): Promise<readonly EventMessage[]> {
+  #attempt({ request, handling }: Job, { data, attempt, sequences }: Attempt) {
     const { id, type, correlationId, key, headers } = request
     const { timeoutMs } = this.#parts.settings
-    return this.#parts.waits.until(async (controller) => {
-      const result = await handling.handler({
-        data,
-        id,
-        correlationId,
-        key,
-        headers,
-        attempt,
-        progress: (data) => {
-          const event = { type: `${type}::Progress`, data, headers: { [SEQUENCE_HEADER]: `${sequences()}` } }
-          if (!controller.signal.aborted) void this.#progress(request, event)
-        },
-        get signal() {
-          return controller.signal
-        },
-      })
-      return Promise.all([result ?? []].flat().map((event) => this.#encode(request, event)))
-    }, timeoutMs)
+    return this.#parts.waits.until(
+      async (controller) =>
+        handling.handler({
+          data,
+          id,
+          correlationId,
+          key,
+          headers,
+          attempt,
+          progress: (data) => {
+            const event = { type: `${type}::Progress`, data, headers: { [SEQUENCE_HEADER]: `${sequences()}` } }
+            if (!controller.signal.aborted) void this.#progress(request, event)
+          },
+          get signal() {
+            return controller.signal
+          },
+        }),
+      timeoutMs,
+    )
   }
 
   async #progress(request: EventMessage, event: ResultEvent<AnyEvents>): Promise<void> {

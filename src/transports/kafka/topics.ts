@@ -90,6 +90,11 @@ export class Topics {
     const { results, replyTo } = this
     if (channel === 'results')
       return replyTo === undefined || reading.kind === 'replay' ? results : [...new Set([...results, replyTo])]
+    return this.ofRequests(types)
+  }
+
+  /** The topics of request events. */
+  ofRequests(types: readonly string[]): string[] {
     const found = types.map((type) => {
       const topic = this.ofRequest(type)
       if (topic === undefined) throw new GatewayError('ERR_CONFIG', `topics.requests has no topic for ${type}.`)

@@ -69,7 +69,10 @@ export class KafkaTransport implements Transport {
     return Math.min(this.#settings.maxBodyBytes, limit)
   }
 
-  /** A topic that only a function names is not looked up at the start. */
+  checkRequestTypes(types: readonly string[]): void {
+    this.#topics.ofRequests(types)
+  }
+
   learnMaxBodyBytesOf(type: string): Promise<void> | undefined {
     const topic = this.#topics.ofRequest(type)
     if (topic === undefined || this.#topics.takes(topic, 'requests')) return undefined

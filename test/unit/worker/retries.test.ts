@@ -1,4 +1,5 @@
 import { describe, expect, it, vi } from 'vitest'
+import { z } from 'zod'
 import type { GatewayError } from '../../../src/core/errors.js'
 import { ALL_PAUSES_MS, ada, brief, made, setup } from './setup.js'
 
@@ -56,6 +57,24 @@ describe('retries', () => {
     expect(told.retry).toHaveLength(4)
     expect(told.parked).toMatchObject([{ request: { id: request.id }, results: [{ type: 'Requested::Failed' }] }])
     expect(told.handled).toEqual([])
+  })
+
+  it.each([
+    ['no event', { data: 1 }, /^A handler of Requested returned what is no event/],
+    ['of a type without a schema', { type: 'Mad', data: {} }, /^There is no schema for Mad/],
+    ['of other data than its schema says', { type: 'Made', data: { id: 5 } }, /id/],
+  ])('does not run the handler again for a result that is none: %s', async (_, result, message) => {
+    const events = { Requested: z.object({ name: z.string() }), Made: z.object({ id: z.string() }) }
+    const { worker, told, results, broker, send, clock } = await setup({ events } as never)
+    const handler = vi.fn(() => result as never)
+    await worker.handle('Requested', handler).start()
+    await send()
+    await clock.advance(ALL_PAUSES_MS)
+    expect(handler).toHaveBeenCalledOnce()
+    expect(brief(results)).toEqual([['Requested::Failed', FAILED]])
+    expect([told.retry, broker.parked.length]).toEqual([[], 1])
+    const [error] = told.error as GatewayError[]
+    expect(String((error?.cause as Error | undefined)?.message ?? error?.message)).toMatch(message)
   })
 
   it('publishes the declared failure event, made from the error and the request', async () => {

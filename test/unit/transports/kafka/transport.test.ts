@@ -1,3 +1,4 @@
+import { createGateway } from 'respond-async'
 import { describe, expect, it, vi } from 'vitest'
 import { type EventMessage, toMessage } from '../../../../src/core/event.js'
 import { createFakeClock } from '../../../../src/testing/fake-clock.js'
@@ -17,6 +18,23 @@ async function startOn(given: Partial<KafkaClient>, topics: KafkaOptions['topics
 }
 
 const message: EventMessage = toMessage({ type: 'A', source: 's', data: 1 }, createFakeClock())
+
+describe('a gateway on Kafka', () => {
+  const facts = () => ({ partitions: 1, cleanupPolicy: 'delete' })
+  it.each([
+    ['a command', { A: 'a' }, { publish: 'B' }, 'B'],
+    ['the cancel event of a command', { A: 'a' }, { publish: 'A', cancel: 'Stop' }, 'Stop'],
+    ['a command, by a function', (type: string) => (type === 'A' ? 'a' : undefined), { publish: 'B' }, 'B'],
+  ])('does not start without a topic for %s', async (...[, requests, more, type]) => {
+    const transport = await start({ requests, results: 'r' }, facts)
+    const gateway = createGateway({ transport })
+    gateway.command({ outcomes: { Done: 'succeeded' }, ...more })
+    const message = `topics.requests has no topic for ${type}.`
+    await expect(gateway.start()).rejects.toMatchObject({ code: 'ERR_CONFIG', message })
+    await gateway.close()
+    await transport.close()
+  })
+})
 
 describe('the largest body of the Kafka transport', () => {
   const sizes: Record<string, number> = { small: 5000, medium: 50_000, tiny: 1000 }
