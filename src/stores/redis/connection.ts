@@ -1,7 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { GatewayError } from '../../core/errors.js'
 import { isReply } from './errors.js'
-import type { SubscribeOptions } from './second.js'
 
 /** A part of a command. */
 export type Argument = string | Buffer
@@ -27,6 +26,14 @@ export interface RedisConnection {
   close(): void
   /** Listens to a channel on a connection of its own, which the client restores by itself; nothing where it has none. */
   subscribe(channel: string, options: SubscribeOptions): Promise<(() => void) | undefined>
+}
+
+/** How a channel is listened to. */
+export interface SubscribeOptions {
+  readonly timeoutMs: number
+  onMessage(text: string): void
+  /** Told each time the connection has been lost and listens again. */
+  onGap(): void
 }
 
 const AUTH = /^(?:WRONGPASS|NOAUTH|ERR (?:invalid password|AUTH|Client sent AUTH))/i

@@ -1,5 +1,5 @@
-import type { Argument, RedisConnection, SendOptions } from './connection.js'
-import { type Second, SecondConnection, type SubscribeOptions } from './second.js'
+import type { Argument, RedisConnection, SendOptions, SubscribeOptions } from './connection.js'
+import { type Second, SecondConnection } from './second.js'
 
 /** What the store uses of a client of ioredis. */
 export interface IoredisClient {

@@ -1,6 +1,12 @@
-import { type Argument, becomesReady, type RedisConnection, type SendOptions } from './connection.js'
+import {
+  type Argument,
+  becomesReady,
+  type RedisConnection,
+  type SendOptions,
+  type SubscribeOptions,
+} from './connection.js'
 import { isReply } from './errors.js'
-import { type Second, SecondConnection, type SubscribeOptions } from './second.js'
+import { type Second, SecondConnection } from './second.js'
 
 /** What the store uses of a client of node-redis, the package `redis`. */
 export interface NodeRedisClient {

@@ -1,14 +1,6 @@
 import { within } from '../../core/in-time.js'
-import { explain } from './connection.js'
+import { explain, type SubscribeOptions } from './connection.js'
 import { isDenied } from './errors.js'
-
-/** How a channel is listened to. */
-export interface SubscribeOptions {
-  readonly timeoutMs: number
-  onMessage(text: string): void
-  /** Told each time the connection has been lost and listens again. */
-  onGap(): void
-}
 
 /** A second connection of a client, of which one is made. */
 export interface Second {

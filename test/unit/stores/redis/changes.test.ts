@@ -1,9 +1,8 @@
 import { afterAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import { begin, type Operation } from '../../../../src/core/operation.js'
 import { Changes } from '../../../../src/stores/redis/changes.js'
-import type { RedisConnection } from '../../../../src/stores/redis/connection.js'
+import type { RedisConnection, SubscribeOptions } from '../../../../src/stores/redis/connection.js'
 import { Scripts } from '../../../../src/stores/redis/runner.js'
-import type { SubscribeOptions } from '../../../../src/stores/redis/second.js'
 import { newOperation } from '../../../support/operations.js'
 
 const GARBAGE = [
