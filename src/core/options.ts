@@ -141,10 +141,20 @@ export function refuseUnknown(given: object, allowed: readonly string[], what: s
   if (typeof given !== 'object' || given === null) throw configError(`the options of ${what}`, given, 'an object')
   const unknown = Object.keys(given).find((name) => !allowed.includes(name))
   if (unknown === undefined) return
+  const meant = allowed.find((name) => isSlip(unknown, name))
+  const hint = meant === undefined ? '' : ` Is it to be ${meant}?`
   throw new GatewayError(
     'ERR_CONFIG',
-    `${what} has no option "${unknown}"; there are: ${[...allowed].sort().join(', ')}.`,
+    `${what} has no option "${unknown}"; there are: ${[...allowed].sort().join(', ')}.${hint}`,
   )
+}
+
+/** Whether two names differ by nothing but cases, and letters that one of them has left out. */
+function isSlip(one: string, other: string): boolean {
+  const [short, long] = [one.toLowerCase(), other.toLowerCase()].sort((a, b) => a.length - b.length) as [string, string]
+  let at = 0
+  for (const letter of long) if (letter === short[at]) at += 1
+  return at === short.length && long.length - short.length <= 2
 }
 
 /** Refuses a clock that cannot be asked or set. */
@@ -175,6 +185,9 @@ export function configError(name: string, got: unknown, allowed: string): Gatewa
   return new GatewayError('ERR_CONFIG', `${name} is ${shown(got)}; allowed is ${allowed}.`)
 }
 
+/** How many members of an object an error names. */
+const SHOWN = 6
+
 function shown(got: unknown): string {
   if (typeof got === 'function') return `a function (is it to be called: ${got.name || 'it'}()?)`
   if (typeof got === 'object') return describe(got)
@@ -182,7 +195,11 @@ function shown(got: unknown): string {
 }
 
 function describe(value: object | null): string {
-  return value === null ? 'null' : `an object with ${Object.keys(value).join(', ') || 'nothing in it'}`
+  if (value === null) return 'null'
+  if (Array.isArray(value)) return value.length === 0 ? 'an empty list' : 'a list'
+  const names = Object.keys(value).filter((name) => !name.startsWith('_'))
+  const more = names.length > SHOWN ? `, and ${names.length - SHOWN} more` : ''
+  return `an object with ${names.slice(0, SHOWN).join(', ') || 'nothing in it'}${more}`
 }
 
 function checkParts({ transport, store, service, clock, wake }: CoreOptions): void {

@@ -168,7 +168,7 @@ export class Publisher implements Part {
     // False when the loss of the channel has settled it.
     if (!this.#pending.delete(pending)) return
     const { exchange, key } = pending.address
-    if (pending.isReturned) pending.reject(rejected(`No queue is bound to "${exchange}" for "${key}".`))
+    if (pending.isReturned) pending.reject(rejected(unbound(exchange, key)))
     else if (error === null || error === undefined) pending.resolve()
     else pending.reject(unconfirmed('The broker did not confirm the message.', error))
   }
@@ -210,4 +210,8 @@ function isChannelGone(error: unknown): boolean {
 
 function toBuffer(body: Uint8Array): Buffer {
   return Buffer.isBuffer(body) ? body : Buffer.from(body.buffer, body.byteOffset, body.byteLength)
+}
+
+function unbound(exchange: string, key: string): string {
+  return `No queue is bound to "${exchange}" for "${key}": a worker that handles it must have been started once.`
 }

@@ -75,6 +75,11 @@ function clientOf({ brokers, client }: KafkaOptions): KafkaClient {
     Array.isArray(brokers) &&
     brokers.length > 0 &&
     brokers.every((one) => typeof one === 'string' && /^[^\s:]+:\d+$/.test(one))
-  if (!isList) throw configError('brokers', brokers, "a list of addresses such as ['localhost:9092']")
+  if (!isList)
+    throw configError(
+      'brokers',
+      brokers,
+      "a list of addresses such as ['localhost:9092'], without kafka:// before them",
+    )
   return platformatic({ bootstrapBrokers: brokers })
 }

@@ -67,7 +67,7 @@ describe('options of a gateway', () => {
       expect(making({ [name]: value })).toThrow(refusal(`${name} is ${value}; ${allowed}`))
     }
     expect(making({ [name]: '5s' })).toThrow(refusal(`${name} is "5s"; ${allowed}`))
-    expect(making({ [name]: [] })).toThrow(refusal(`${name} is an object with nothing in it; ${allowed}`))
+    expect(making({ [name]: [] })).toThrow(refusal(`${name} is an empty list; ${allowed}`))
   })
 
   it.each<[object, string | RegExp]>([
@@ -103,6 +103,21 @@ describe('options of a gateway', () => {
     ],
   ])('%j: says what it got and what is allowed', (options, message) => {
     expect(making(options)).toThrow(refusal(message))
+  })
+
+  it.each([
+    ['waitMS', 'waitMs'],
+    ['servce', 'service'],
+    ['maxPendings', 'maxPending'],
+    ['waitSeconds', undefined],
+  ])('guesses what %s was to be', (name, meant) => {
+    const text = meant === undefined ? /[a-z]\.$/ : new RegExp(`\\. Is it to be ${meant}\\?$`)
+    expect(making({ [name]: 1 })).toThrow(refusal(text))
+  })
+
+  it('names no more of a large object than one can read', () => {
+    const store = Object.fromEntries(['_a', ...'abcdefgh'].map((name) => [name, 1]))
+    expect(making({ store })).toThrow(refusal(/^store is an object with a, b, c, d, e, f, and 2 more;/))
   })
 
   it('refuses to be called without any', () => {
@@ -156,7 +171,7 @@ describe('options of a command', () => {
       `onConcurrent of Ask is "wait"; allowed is 'join' or 'conflict'.`,
     ],
     [{ publish: 'Ask', outcomes, progress: 'Half' }, 'progress of Ask is "Half"; allowed is a list of event types.'],
-    [{ publish: 'Ask', outcomes, progress: [''] }, /^progress of Ask is an object with 0;/],
+    [{ publish: 'Ask', outcomes, progress: [''] }, /^progress of Ask is a list;/],
     [{ publish: 'Ask', outcomes, progress: ['Done'] }, 'Done is a progress event and cannot be a result too.'],
     [{ publish: 'Ask', outcomes: { 'Ask::Progress': 'failed' } }, /^Ask::Progress is a progress event/],
     [{ publish: 'Ask', outcomes, cancel: true }, 'cancel of Ask is true; allowed is an event type.'],

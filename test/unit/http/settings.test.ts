@@ -128,8 +128,8 @@ describe('HTTP options of a command', () => {
     [{ accepted: { url: '/x' } }, 'accepted has no option "url"; there are: location.'],
     [{ accepted: { location: '/x' } }, 'accepted.location is "/x"; allowed is a function.'],
     [{ methods: 'GET' }, `methods is "GET"; allowed is a list of methods such as ['GET'].`],
-    [{ methods: [] }, /^methods is an object with nothing in it;/],
-    [{ methods: [7] }, /^methods is an object with 0;/],
+    [{ methods: [] }, /^methods is an empty list;/],
+    [{ methods: [7] }, /^methods is a list;/],
     [
       { produces: 'text/html' },
       `produces is "text/html"; allowed is a list of media types such as ['application/json'].`,

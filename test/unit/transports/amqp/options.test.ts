@@ -47,7 +47,7 @@ describe('the options of amqp()', () => {
     [{ url, requests: { routes: { A: { kye: 'q' } } } }, /requests\.routes: A has no option "kye"/],
     [{ url, requests: { routes: 'q' } }, /^requests\.routes is "q"/],
     [{ url, requests: { queues: { A: 5 } } }, /^requests\.queues: A is 5/],
-    [{ url, requests: { queues: ['q'] } }, /^requests\.queues is an object/],
+    [{ url, requests: { queues: ['q'] } }, /^requests\.queues is a list/],
     [{ url, waitForBroker: 'yes' }, /^waitForBroker is "yes"/],
     [{ url, clock: Date }, /^clock is a function/],
     [{ url, heartbeatSeconds: 0.5 }, /^heartbeatSeconds is 0\.5/],
