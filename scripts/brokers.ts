@@ -52,8 +52,8 @@ async function start(): Promise<void> {
   if (startable().length > 0 && hasDocker()) {
     console.log(`docker compose up -d ${startable().join(' ')}`)
     const { ok, output } = composeUp(startable())
-    if (!ok) console.error(output)
-    await waitFor(() => lookAgain('docker'), startable)
+    if (ok) await waitFor(() => lookAgain('docker'), startable)
+    else console.error(output)
   }
   if (values.install) install(startable().filter((kind) => PROGRAMS[kind].missing() !== undefined))
   await lookAgain()

@@ -12,6 +12,11 @@ const steps: readonly Step[] = [
   script('test:deep'),
   script('test:long'),
   { name: 'faults', command: 'npm run --silent test:chaos -- --ci' },
+  // Every kind of fault once.
+  ...['amqp --store redis', 'kafka --store postgres'].map((which) => ({
+    name: `all faults: ${which}`,
+    command: `npm run --silent test:chaos -- --transport ${which} --seconds 180 --rounds 1`,
+  })),
   ...['express', 'fastify', 'fetch'].map((framework) => ({
     name: `demo on ${framework}`,
     command: 'npm run --silent demo -- --once',

@@ -76,13 +76,21 @@ function textOf(error: unknown): string {
 /** What a start that fails leaves open would keep the process alive; it is started again, where that can help. */
 function giveUp(settings: Settings, error: unknown): void {
   const { code } = error as NodeJS.ErrnoException
-  const text = code === 'EADDRINUSE' ? textOf(error) : `${textOf(error)} See ${variablesOf(settings).join(' and ')}.`
-  if (code === 'ERR_CONFIG' || code === 'ERR_INVALID_URL' || code === 'EADDRINUSE') {
+  const variables = variablesOf(settings).join(' and ')
+  const text = code === 'EADDRINUSE' || variables === '' ? textOf(error) : `${textOf(error)} See ${variables}.`
+  const isMistake = code === 'ERR_CONFIG' || code === 'ERR_INVALID_URL' || code === 'EADDRINUSE'
+  if (isMistake && settings.role) {
     report({ mistake: text }, () => process.exit(2))
     return
   }
   console.error(text)
-  process.exit(1)
+  process.exit(isMistake ? 2 : 1)
+}
+
+async function start(settings: Settings): Promise<void> {
+  if (settings.role) return runRole(settings, settings.role)
+  if (settings.transport !== 'memory') return serveApart(settings)
+  return settings.once ? checkOnce(settings) : serve(settings)
 }
 
 // Nobody has to read what it prints: `npm run demo | head` must not end it.
@@ -90,9 +98,7 @@ process.stdout.on('error', () => {})
 
 try {
   const settings = readSettings(process.env, process.argv.slice(2))
-  if (settings.role) await runRole(settings, settings.role).catch((error) => giveUp(settings, error))
-  else if (settings.transport !== 'memory') await serveApart(settings)
-  else await (settings.once ? checkOnce(settings) : serve(settings))
+  await start(settings).catch((error) => giveUp(settings, error))
 } catch (error) {
   fail(error)
 }

@@ -1,5 +1,5 @@
 import 'reflect-metadata'
-import { Body, Controller, Inject, Module, Post, Req, Res } from '@nestjs/common'
+import { BadRequestException, Body, Controller, Inject, Module, Post, Req, Res } from '@nestjs/common'
 import { NestFactory } from '@nestjs/core'
 import type { NestExpressApplication } from '@nestjs/platform-express'
 import type { Request, Response } from 'express'
@@ -39,7 +39,12 @@ class UsersController {
 
   // Guards, pipes and interceptors of the application run before; the answer is written by the gateway.
   @Post()
-  create(@Req() req: Request, @Res() res: Response, @Body() body: Events['CreateUser::Requested']): Promise<void> {
+  create(
+    @Req() req: Request,
+    @Res() res: Response,
+    @Body() body?: Partial<Events['CreateUser::Requested']>,
+  ): Promise<void> {
+    if (typeof body?.username !== 'string') throw new BadRequestException('username is missing')
     return respond(this.command, req, res, { username: body.username })
   }
 }

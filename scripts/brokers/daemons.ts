@@ -19,8 +19,10 @@ interface Daemon {
   readonly stopSignal: NodeJS.Signals
 }
 
+/** For root not below its home, which the user under whom PostgreSQL runs cannot enter. */
 function rootFolder(): string {
-  return join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'respond-async', 'servers')
+  const cache = process.getuid?.() === 0 ? '/var/cache' : join(homedir(), '.cache')
+  return join(process.env['XDG_CACHE_HOME'] ?? cache, 'respond-async', 'servers')
 }
 
 function stateFile(): string {

@@ -25,7 +25,11 @@ export async function findServer(kind: Kind, env: NodeJS.ProcessEnv = process.en
   const address = named ? (env[variable] ?? '') : standard(`127.0.0.1:${port}`)
   const prefix = named ? `${variable}: ` : ''
   const away = await whyAway(kind, address)
-  if (away !== undefined) return { kind, reason: `${prefix}${away}` }
+  if (away !== undefined) {
+    const reason = `${prefix}${away}`
+    // Somebody has the port, whoever it is.
+    return named || /ECONNREFUSED/.test(away) ? { kind, reason } : { kind, reason, isTaken: true }
+  }
   const refusal = await whyNoLogin(kind, address)
   if (refusal === undefined) return { kind, address, how: named ? variable : `port ${port}` }
   const { host, port: at } = endpointOf(kind, address)

@@ -42,7 +42,8 @@ gateway.on('error', (error) => {
 watchStalls((stall) => tell({ kind: 'stall', who: index, ...stall }))
 
 // Longer than clients keep idle connections: who closes first must not be the one who is asked next.
-const app = Fastify({ keepAliveTimeout: 120_000 })
+// While it drains the gateway answers, and says why, and not Fastify.
+const app = Fastify({ keepAliveTimeout: 120_000, return503OnClosing: false })
 const asked = new Map<string, number>()
 app.addHook('onRequest', async ({ id }) => void asked.set(id, now()))
 app.addHook('onResponse', async ({ id }) => void asked.delete(id))

@@ -97,7 +97,10 @@ function readOptions(args: readonly string[]): RunOptions {
       help: { type: 'boolean' as const, default: false },
     },
   })
-  if (values.help) throw new Error(HELP)
+  if (values.help) {
+    process.stdout.write(HELP)
+    process.exit(0)
+  }
   const given = values as Readonly<Record<string, string | boolean | undefined>>
   const transport = choice(given, 'transport', ['memory', 'amqp', 'kafka'] as const)
   const store = choice(given, 'store', ['memory', 'redis', 'postgres'] as const)

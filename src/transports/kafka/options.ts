@@ -72,9 +72,7 @@ function clientOf({ brokers, client }: KafkaOptions): KafkaClient {
     throw configError('client', client, 'platformatic({ bootstrapBrokers }) or kafkajs(new Kafka({ brokers }))')
   }
   const isList =
-    Array.isArray(brokers) &&
-    brokers.length > 0 &&
-    brokers.every((one) => typeof one === 'string' && /^[^\s:]+:\d+$/.test(one))
+    Array.isArray(brokers) && brokers.length > 0 && brokers.every((one) => typeof one === 'string' && isAddress(one))
   if (!isList)
     throw configError(
       'brokers',
@@ -82,4 +80,9 @@ function clientOf({ brokers, client }: KafkaOptions): KafkaClient {
       "a list of addresses such as ['localhost:9092'], without kafka:// before them",
     )
   return platformatic({ bootstrapBrokers: brokers })
+}
+
+function isAddress(text: string): boolean {
+  const port = Number(/^[^\s:]+:(\d+)$/.exec(text)?.[1] ?? 0)
+  return port > 0 && port < 65_536
 }

@@ -1,13 +1,16 @@
 import type { History, Stall } from '../history.js'
 
 const BIN_MS = 1000
+/** What came while a process was frozen it has to get through afterwards: so long, as a share of the time. */
+const LONG_MS = 1000
+const BACKLOG = 0.2
 
 /** How long the harness and a gateway stood still in a span of time, which excuses what was late then. */
 export class Stalls {
   readonly #bins = new Map<string, Stall[]>()
 
   constructor({ stalls }: Pick<History, 'stalls'>) {
-    for (const stall of stalls) {
+    for (const stall of stalls.map(withBacklog)) {
       for (let bin = Math.floor(stall.from / BIN_MS); bin <= Math.floor(stall.to / BIN_MS); bin += 1) {
         const key = `${stall.who} ${bin}`
         const known = this.#bins.get(key)
@@ -34,4 +37,9 @@ export class Stalls {
     }
     return total
   }
+}
+
+function withBacklog(stall: Stall): Stall {
+  const ms = stall.to - stall.from
+  return ms < LONG_MS ? stall : { ...stall, to: stall.to + ms * BACKLOG }
 }

@@ -17,6 +17,8 @@ it.each([
   [{ topics }, /^brokers is undefined/],
   [{ topics, brokers: 'a:1' }, /^brokers is "a:1"/],
   [{ topics, brokers: [5] }, /^brokers is/],
+  [{ topics, brokers: ['kafka://localhost:9092'] }, /^brokers is a list; .*without kafka:\/\//],
+  [{ topics, brokers: ['localhost:65536'] }, /^brokers is a list;/],
   [{ topics, client: null }, /^client is null/],
   [{ topics, client: {} }, /^client is an object with nothing in it/],
   [{ topics, brokers, gruopPrefix: 'x' }, /kafka\(\) has no option "gruopPrefix"/],
