@@ -287,9 +287,16 @@ describe('the demo as a process', { concurrent: true, timeout: 60_000 }, () => {
   it('says that its port is in use', async () => {
     const first = await startDemo({})
     const second = await startChild(MAIN, { env: { PORT: String(first.port) } })
-    expect(await second.ended).toBe(1)
+    expect(await second.ended).toBe(2)
     expect(second.output()).toMatch(/^The port is in use .*Choose another one: PORT=3001 npm run demo\n$/)
     expect(await first.stop()).toBe(0)
+  })
+
+  it('names the variable of a store that cannot be reached, also without a broker', async () => {
+    const env = { DATABASE_URL: 'postgres://postgres@127.0.0.1:1/none' }
+    const child = await startChild(MAIN, { env, args: ['--store', 'postgres'] })
+    expect(await child.ended).toBe(1)
+    expect(child.output()).toMatch(/ECONNREFUSED.* See DATABASE_URL\.\n$/)
   })
 
   it.each([
