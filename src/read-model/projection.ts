@@ -70,9 +70,11 @@ const FUNCTIONS = ['key', 'sequence'] as const
 export function defineProjection<const Schemas extends SchemaMap, State>(
   definition: ProjectionDefinition<InferEvents<Schemas>, State> & { readonly events: Schemas },
 ): Projection<State>
+/** The same with a map of types, or with whatever events come. */
 export function defineProjection<Events extends object = Record<string, unknown>, State = unknown>(
   definition: ProjectionDefinition<Events, State>,
 ): Projection<State>
+/** Both; the definition is checked here. */
 export function defineProjection<State>(definition: ProjectionDefinition<object, State>): Projection<State> {
   const { name, version, on, gaps, events } = definition
   refuseUnknown(definition, OPTIONS, 'A projection')
